@@ -1,0 +1,133 @@
+"""Engine presets (`engines/<id>.toml`) and the overrides of `[engines.ID]`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from watcher.config.values import Duration, Section, Size, Strings
+from watcher.model.container import Mount
+
+Allow = Literal["network", "writable-root", "host-ipc", "capabilities", "new-privileges"]
+
+
+class Profile(Section):
+    """One set of engine arguments and environment.
+
+    `tools`: the model is asked for a tool call. `allow`: what it needs beyond the isolation of every trial.
+    """
+
+    name: str
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    tools: bool = True
+    allow: tuple[Allow, ...] = ()
+
+
+class ImageRule(Section):
+    """What a repository's tags need when the tag itself does not say it.
+
+    Attributes:
+        image: repository; `tag` a regular expression searched in the tag.
+        l4t: specifier such as `>=39` or `>=36.4,<37`; `driver` likewise, on the driver's version.
+        reason: for people, where the rule was found.
+    """
+
+    image: str
+    tag: str = ""
+    l4t: str | None = None
+    driver: str | None = None
+    reason: str
+
+
+class EngineOverride(Section):
+    """`[engines.ID]`: None leaves the preset's value."""
+
+    images: Strings | None = None
+    model: str | None = None
+    mounts: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    args: tuple[str, ...] = ()
+    network: Literal["none", "bridge"] | None = None
+    shm_size: Size | None = None
+    ulimits: Mapping[str, int] | None = None
+    ipc: str | None = None
+    writable: Strings | None = None
+    health_grace: Duration | None = None
+    profiles: tuple[Profile, ...] | None = None
+
+    @field_validator("mounts")
+    @classmethod
+    def _mounts_parse(cls, mounts: tuple[str, ...]) -> tuple[str, ...]:
+        for mount in mounts:
+            parse_mount(mount)
+        return mounts
+
+
+class EngineSettings(Section):
+    """An engine as it is brought up: the preset with the operator's overrides laid over it.
+
+    Attributes:
+        entrypoint: the server as main process; `{model}` and `{name}` are filled in here and in `args`.
+        ready_lines: a log line that tells readiness; health on `health_path` decides.
+        health_grace: how long an engine may stop answering after readiness before it counts as dead.
+    """
+
+    id: str
+    title: str
+    images: Strings
+    entrypoint: tuple[str, ...]
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    port: int
+    health_path: str = "/health"
+    ready_lines: tuple[str, ...] = ()
+    api: Literal["openai", "ollama"] = "openai"
+    served_name: str = "watcher-trial"
+    model: str | None = None
+    mounts: tuple[str, ...] = ()
+    network: Literal["none", "bridge"] = "none"
+    shm_size: Size | None = None
+    memory: Size | None = None
+    ulimits: Mapping[str, int] = {}
+    ipc: str | None = None
+    writable: Strings = ("/tmp",)
+    health_grace: Duration = timedelta(seconds=10)
+    stop_grace: Duration = timedelta(seconds=15)
+    multi_model: bool = False
+    experimental: bool = False
+    carries_torch: bool = True
+    profiles: tuple[Profile, ...] = Field(min_length=1)
+    image_rules: tuple[ImageRule, ...] = ()
+
+    def overlaid(self, override: EngineOverride) -> "EngineSettings":
+        """Return the preset with the operator's values: env is merged, args are appended, the rest replaces."""
+        changes: dict[str, object] = {
+            key: value
+            for key, value in override.model_dump(exclude={"env", "args", "profiles", "mounts"}).items()
+            if value is not None
+        }
+        if override.profiles:
+            changes["profiles"] = override.profiles
+        changes["env"] = {**self.env, **override.env}
+        changes["args"] = (*self.args, *override.args)
+        changes["mounts"] = (*self.mounts, *override.mounts)
+        return self.model_copy(update=changes)
+
+    def parsed_mounts(self) -> tuple[Mount, ...]:
+        return tuple(parse_mount(mount) for mount in self.mounts)
+
+
+def parse_mount(text: str) -> Mount:
+    """Return the mount of `DEVICE-PATH:CONTAINER-PATH[:rw|:ro]`. Raises ValueError with the expected form."""
+    parts = text.split(":")
+    if (
+        len(parts) not in (2, 3)
+        or not all(part.startswith("/") for part in parts[:2])
+        or parts[2:] not in ([], ["rw"], ["ro"])
+    ):
+        raise ValueError(
+            f'{text!r} is not "/on/the/device:/in/the/container", with ":rw" at the end where it may write'
+        )
+    return Mount(source=parts[0], target=parts[1], read_only=parts[2:] != ["rw"])

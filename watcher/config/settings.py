@@ -1,0 +1,209 @@
+"""The settings as frozen values: one class per section of CONTRACT."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from watcher.config.bugs import BugSettings
+from watcher.config.engines import EngineSettings
+from watcher.config.sources import SourceConfig
+from watcher.config.values import Duration, Section, Size, Strings, Window, parse_window
+
+SERVICE_KINDS = ("container", "systemd-user", "systemd")
+
+
+class StoreSection(Section):
+    data_dir: Path
+
+
+class DeviceSection(Section):
+    """`docker` is `none` to watch only; `l4t` and `driver` override what is read, to watch from elsewhere."""
+
+    name: str
+    docker: str
+    root: Path = Path("/")
+    runtime: str = "nvidia"
+    architecture: str = "arm64"
+    l4t: str | None = Field(default=None, pattern=r"^\d+(\.\d+)*$")
+    driver: str | None = None
+
+    @field_validator("docker")
+    @classmethod
+    def _docker_is_reachable_by_url(cls, docker: str) -> str:
+        if docker != "none" and not docker.startswith(("unix://", "tcp://", "http://", "https://")):
+            raise ValueError(f'{docker!r} is neither "none" nor an address such as unix:///var/run/docker.sock')
+        return docker
+
+    @property
+    def watch_only(self) -> bool:
+        return self.docker == "none"
+
+
+class ScheduleSection(Section):
+    """`window` is None for `any`; `timezone` None for the machine's."""
+
+    every: Duration = timedelta(hours=1)
+    jitter: Duration = timedelta(minutes=2)
+    window: Window = parse_window("02:00-06:00")
+    timezone: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+            try:
+                ZoneInfo(zone)
+            except (ZoneInfoNotFoundError, ValueError):
+                raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
+        return zone
+
+
+class BugSection(Section):
+    id: str = "cuda-allocator"
+    control: str | None = None
+
+
+class Preflight(Section):
+    """What a trial needs before it starts; None is not asked."""
+
+    min_memory: Size | None = None
+    min_disk: Size | None = None
+    max_celsius: float | None = None
+    probe_memory: Size = 1_500_000_000
+
+
+class Timeouts(Section):
+    """One deadline per stage, all within `[trial] total`."""
+
+    pull: Duration = timedelta(hours=1)
+    inspect: Duration = timedelta(minutes=10)
+    probe: Duration = timedelta(minutes=5)
+    displace: Duration = timedelta(minutes=2)
+    settle: Duration = timedelta(minutes=2)
+    start: Duration = timedelta(minutes=2)
+    ready: Duration = timedelta(minutes=15)
+    accept: Duration = timedelta(minutes=10)
+    teardown: Duration = timedelta(minutes=2)
+    restore: Duration = timedelta(minutes=5)
+
+
+class ServiceCommand(Section):
+    """`[[trial.commands]]`: a service that is stopped, started and checked by commands of the operator."""
+
+    name: str
+    stop: str
+    start: str
+    check: str
+
+
+class TrialSection(Section):
+    """`auto` is None until it is derived: true once displaced services, model and window are named."""
+
+    auto: bool | None = None
+    engine: str = "vllm"
+    displace: Strings | None = None
+    commands: tuple[ServiceCommand, ...] = ()
+    bring_up: Literal["always", "unless-present", "by-hand"] = "always"
+    cool_down: Duration = timedelta(hours=6)
+    total: Duration = timedelta(minutes=30)
+    repeats: int = Field(default=1, ge=1)
+    retries: int = Field(default=3, ge=0)
+    keep_images: int = Field(default=2, ge=0)
+    preflight: Preflight = Preflight()
+    timeouts: Timeouts = Timeouts()
+
+    @field_validator("displace")
+    @classmethod
+    def _services_are_named(cls, services: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for service in services or ():
+            kind, _, name = service.partition(":")
+            if kind not in SERVICE_KINDS or not name:
+                raise ValueError(f"{service!r} must be container:NAME, systemd-user:UNIT or systemd:UNIT")
+        return services
+
+
+class AcceptanceSection(Section):
+    level: Literal["minimum", "target", "stretch"] = "minimum"
+    soak: Duration = timedelta(0)
+    suite: str = "builtin"
+    command: str | None = None
+    score: str = r"(?P<passed>\d+)\s*/\s*(?P<total>\d+)"
+
+
+class NotifySection(Section):
+    urls: tuple[SecretStr, ...] = ()
+    on: tuple[Literal["verdict", "news", "trouble", "plan"], ...] = ("verdict", "news", "trouble", "plan")
+    ping_url: SecretStr | None = None
+
+    @field_validator("urls", "on", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take the environment's comma-separated form. An apprise address may hold commas: it is split at ", scheme://"."""
+        if isinstance(value, str):
+            import re
+
+            return (
+                tuple(part.strip() for part in re.split(r",\s*(?=[a-z0-9+.-]+://)|[\n]+", value) if part.strip())
+                if "://" in value
+                else tuple(part.strip() for part in value.split(",") if part.strip())
+            )
+        return value
+
+
+class PageSection(Section):
+    serve: bool = False
+    listen: str = "127.0.0.1:8787"
+    token: SecretStr | None = None
+
+
+class GitHubSection(Section):
+    token: SecretStr | None = None
+
+
+class Settings(Section):
+    """Everything that the program was told, with presets and the bug already read.
+
+    Attributes:
+        origin: the file it came from; None for built-in defaults (watch only).
+        window_named: the operator wrote the window, which automatic trials need.
+    """
+
+    store: StoreSection
+    device: DeviceSection
+    schedule: ScheduleSection = ScheduleSection()
+    bug_section: BugSection = BugSection()
+    trial: TrialSection = TrialSection()
+    acceptance: AcceptanceSection = AcceptanceSection()
+    notify: NotifySection = NotifySection()
+    page: PageSection = PageSection()
+    github: GitHubSection = GitHubSection()
+    sources: tuple[SourceConfig, ...] = ()
+    engines: dict[str, EngineSettings]
+    bug: BugSettings
+    origin: Path | None = None
+    window_named: bool = False
+
+    @property
+    def engine(self) -> EngineSettings:
+        """Return the engine that automatic trials bring up."""
+        return self.engines[self.trial.engine]
+
+    @property
+    def auto_missing(self) -> tuple[str, ...]:
+        """Return what keeps automatic trials off, as keys for a person; empty when they are on."""
+        if self.device.watch_only:
+            return ("device.docker",)
+        if self.trial.auto is False:
+            return ("trial.auto = true",)
+        missing = []
+        if self.trial.displace is None:
+            missing.append("trial.displace")
+        if self.engine.model is None:
+            missing.append(f"engines.{self.trial.engine}.model")
+        if not self.window_named:
+            missing.append("schedule.window")
+        return tuple(missing)

@@ -1,0 +1,1 @@
+"""The nouns of the product: frozen values without behaviour that reads or writes anything."""

@@ -1,0 +1,138 @@
+"""A trial: one candidate on one device state, and what it left on record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from watcher.model.device import DeviceState
+from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Rung
+
+
+class Stage(StrEnum):
+    PREFLIGHT = "preflight"
+    PULL = "pull"
+    INSPECT = "inspect"
+    PROBE = "probe"
+    DISPLACE = "displace"
+    SETTLE = "settle"
+    START = "start"
+    READY = "ready"
+    ACCEPT = "accept"
+    SOAK = "soak"
+    TEARDOWN = "teardown"
+    RESTORE = "restore"
+    DONE = "done"
+
+
+class Outcome(StrEnum):
+    VERDICT = "verdict"
+    BENCH = "bench"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What could be tried: an engine in an image at the digest for the device's architecture.
+
+    Attributes:
+        image: reference with tag, as a person would pull it.
+        digest: `sha256:…` of the device's architecture; the image is run by it.
+        fingerprint: over content (digest, overlays), never over names.
+        compatible: with the device as it is now; `reasons` say why not, in words for a person.
+        due: would be tried automatically now; `waiting_for` says what holds it back.
+    """
+
+    engine: str
+    image: str
+    digest: str | None
+    fingerprint: str
+    source: str = ""
+    compatible: bool = False
+    reasons: tuple[str, ...] = ()
+    due: bool = False
+    waiting_for: str | None = None
+    version: str | None = None
+    published_at: datetime | None = None
+    first_seen: datetime | None = None
+    baseline: bool = False
+    skipped: bool = False
+    id: int = 0
+
+
+class ServiceState(StrEnum):
+    RUNNING = "running"
+    HEALTHY = "healthy"
+    DOWN = "down"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """How a displaced service stands; `service` as in the configuration (`container:zoe-ollama`)."""
+
+    service: str
+    state: ServiceState
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of the engine with one profile; `log` is relative to `data_dir`."""
+
+    profile: str
+    stage: Stage
+    bring_up: BringUp
+    failure_class: FailureClass | None = None
+    exit_code: int | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    passed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What was measured of a working engine; None where it was not measured."""
+
+    completion: bool = False
+    streams: bool | None = None
+    tool_call: bool | None = None
+    phrases: Score | None = None
+    p95_seconds: float | None = None
+    stable_seconds: int | None = None
+    level: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial as it stands or stood. `id` is 0 until stored."""
+
+    candidate: Candidate
+    device_state: DeviceState
+    bug_id: str
+    started_at: datetime
+    id: int = 0
+    finished_at: datetime | None = None
+    stage: Stage = Stage.PREFLIGHT
+    outcome: Outcome | None = None
+    retry_at: datetime | None = None
+    failed_stage: Stage | None = None
+    bug: BugState = BugState.UNKNOWN
+    bring_up: BringUp = BringUp.UNTRIED
+    failure_class: FailureClass | None = None
+    reason: str = ""
+    starts: tuple[Start, ...] = ()
+    deciding_start: int | None = None
+    evidence: tuple[Evidence, ...] = ()
+    basis: tuple[Rung, ...] = ()
+    acceptance: Acceptance | None = None
+    displaced: tuple[str, ...] = ()
+    away_seconds: float | None = None
+    owed: tuple[ServiceReport, ...] = ()
+    by_hand: bool = False
+    setup: str = ""
+    """Hash of model, profiles and mounts: a change makes the same content due again."""

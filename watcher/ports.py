@@ -1,0 +1,150 @@
+"""The five seams to the outside. Each has one real part; tests and the demo put another behind the same contract."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Literal, Protocol
+
+from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.device import DeviceFacts
+from watcher.model.facts import Poll, Traffic
+from watcher.model.notice import Message
+from watcher.model.trial import ServiceReport
+
+ReportProgress = Callable[[str], None]
+"""Takes one line for a person who waits."""
+
+
+class Source(Protocol):
+    """One upstream channel. It returns all that it saw; it never filters, stores or notifies."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """Return what was spent so far, also after a failure."""
+        ...
+
+    def poll(self, cursor: str | None) -> Poll:
+        """Look once. Raises SourceError; "could not look" is never an empty answer."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads single files out of an artefact: a wheel on disk, a wheel behind HTTP ranges, an image."""
+
+    @property
+    def kind(self) -> Literal["wheel", "image"]: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def members(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, content) of each file whose path ends with one of `suffixes`, as in `torch/lib/libc10_cuda.so`.
+
+        Raises SourceError (a URL) or HostError (an image) when the artefact cannot be read.
+        """
+        ...
+
+
+class Host(Protocol):
+    """The device: its facts, its container engine, its services. Every method may raise HostError."""
+
+    @property
+    def docker_url(self) -> str: ...
+
+    def facts(self) -> DeviceFacts: ...
+
+    def free_disk(self) -> int | None:
+        """Return free bytes where images are kept; None when that cannot be seen."""
+        ...
+
+    def find_image(self, reference: str) -> LocalImage | None:
+        """Return an image that is already in the engine; `reference` is an id, a tag or `repository@digest`."""
+        ...
+
+    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
+        """Pull by digest (`deadline` on the monotonic clock) and return it; an image already there is not pulled."""
+        ...
+
+    def remove_image(self, image_id: str) -> None: ...
+
+    def open_image(self, image: LocalImage) -> Reader: ...
+
+    def start(self, spec: ContainerSpec) -> str:
+        """Start the trial container under its fixed name and return its id.
+
+        An older trial container is removed first. Raises CannotStart when the candidate itself is to blame
+        (its command does not exist), HostError when the bench is.
+        """
+        ...
+
+    def follow(self, container: str) -> Iterator[bytes]:
+        """Yield raw log chunks (stdout and stderr together) until the container ends."""
+        ...
+
+    def state(self, container: str) -> ContainerState: ...
+
+    def address(self, container: str, port: int) -> str:
+        """Return the base URL at which this process reaches the engine."""
+        ...
+
+    def signal(self, container: str, grace_seconds: float) -> ContainerState:
+        """Ask the container to end, kill it after `grace_seconds`, and return how it ended."""
+        ...
+
+    def remove_trial(self) -> None:
+        """Kill and remove whatever stands under the trial's name, with its network. Safe at any time."""
+        ...
+
+    def examine(self, service: str) -> tuple[OwedService, ...]:
+        """Return what stopping `service` would owe, in the order of starting again; empty when it does not run.
+
+        Includes containers that live in its network namespace. Raises Refused for what must not be stopped.
+        """
+        ...
+
+    def stop_service(self, owed: OwedService) -> None:
+        """Make Docker the second guardian (restart policy `always`, image kept by a tag), then stop."""
+        ...
+
+    def is_back(self, owed: OwedService) -> bool:
+        """Return whether the service runs (again), by whoever's hand."""
+        ...
+
+    def start_service(self, owed: OwedService) -> ServiceReport:
+        """Start it, without waiting for health; create it again if it is gone. Idempotent. Raises RestoreFailed."""
+        ...
+
+    def settle_service(self, owed: OwedService) -> ServiceReport:
+        """Return how it stands; when the debt is paid, give its own restart policy back and drop the kept tag."""
+        ...
+
+
+class Notifier(Protocol):
+    """One channel."""
+
+    @property
+    def channel(self) -> str:
+        """Return a stable name that holds no secret."""
+        ...
+
+    def send(self, message: Message) -> None:
+        """Deliver, or raise NotifyFailed."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
