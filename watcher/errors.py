@@ -7,6 +7,7 @@
     │   └── SourceChanged        its answers have a new shape: the parser must be adapted
     ├── HostError              the bench: the trial's outcome is `bench`, both answers stay as they were
     │   ├── Refused              preflight said no (carries retry_at): the outcome is `refused`
+    │   │   └── LeaseHeld            another process runs a trial
     │   ├── CannotStart          the candidate's own command cannot be executed: a verdict, not the bench
     │   └── RestoreFailed        a displaced service is still down: tell a human now
     ├── StoreError             the database is locked, full or unreadable: nothing promised is lost
@@ -65,6 +66,10 @@ class Refused(HostError):
     def __init__(self, message: str, retry_at: datetime | None = None, **fields: object) -> None:
         super().__init__(message, **fields)
         self.retry_at = retry_at
+
+
+class LeaseHeld(Refused):
+    """Another process runs a trial; the message names it."""
 
 
 class CannotStart(HostError):

@@ -53,6 +53,11 @@ class Reader(Protocol):
         ...
 
 
+def is_wanted(path: str, suffixes: tuple[str, ...]) -> bool:
+    """Return whether a path ends with one of `suffixes`, as whole components: every Reader's rule."""
+    return f"/{path}".endswith(tuple(f"/{suffix}" for suffix in suffixes))
+
+
 class Host(Protocol):
     """The device: its facts, its container engine, its services. Every method may raise HostError."""
 

@@ -1,1 +1,44 @@
-""""""
+"""The commands: arguments → one call → print → exit code. Each imports what it needs when it is called."""
+
+from collections.abc import Sequence
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; every error of ours becomes a line that says what to do."""
+    import click
+
+    from watcher.cli.exits import DONE, INTERRUPTED, MUST_CHANGE, UNEXPECTED
+    from watcher.cli.program import build_program
+    from watcher.errors import ConfigError, RestoreFailed, WatcherError
+
+    try:
+        code = build_program().main(args=list(arguments), prog_name="watcher", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return MUST_CHANGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except ConfigError as error:
+        _complain(str(error), *(f"  {fault}" for fault in error.faults))
+        return MUST_CHANGE
+    except RestoreFailed as error:
+        _complain(str(error))
+        return 5
+    except WatcherError as error:
+        _complain(str(error))
+        return UNEXPECTED
+    except BrokenPipeError:
+        return DONE
+
+
+def _complain(*lines: str) -> None:
+    import sys
+
+    from watcher.model.text import printable
+
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        print(indent + printable(line, 2000), file=sys.stderr)

@@ -31,6 +31,7 @@ class ImageRule(Section):
     Attributes:
         image: repository; `tag` a regular expression searched in the tag.
         l4t: specifier such as `>=39` or `>=36.4,<37`; `driver` likewise, on the driver's version.
+        version: specifier on the tag's own version; a tag without one is not asked.
         reason: for people, where the rule was found.
     """
 
@@ -38,6 +39,7 @@ class ImageRule(Section):
     tag: str = ""
     l4t: str | None = None
     driver: str | None = None
+    version: str | None = None
     reason: str
 
 

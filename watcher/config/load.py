@@ -12,11 +12,10 @@ from pydantic import ValidationError
 
 from watcher.config.bugs import BugSettings, read_bug
 from watcher.config.engines import EngineOverride, EngineSettings
+from watcher.config.place import DOCKER_SOCKET, PACKAGE, default_data_dir, find_config, read_toml, shipped
 from watcher.config.settings import Settings
 from watcher.errors import ConfigError
 
-PACKAGE = Path(__file__).resolve().parent.parent
-DOCKER_SOCKET = Path("/var/run/docker.sock")
 _SECTIONS = ("store", "device", "schedule", "bug", "trial", "acceptance", "notify", "page", "github")
 _NESTED = {"trial": ("preflight", "timeouts")}
 _SECRETS = (("notify", "urls"), ("notify", "ping_url"), ("page", "token"), ("github", "token"))
@@ -30,8 +29,8 @@ _HINTS = {
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings. Raises ConfigError that lists every fault with its place."""
-    origin = _find(path, environ)
-    table = _read_toml(origin) if origin else _read_toml(shipped_config())
+    origin = find_config(path, environ)
+    table = read_toml(origin) if origin else read_toml(shipped("config.toml"))
     if origin is None:  # watch only: no file of the operator says what may be done to this machine
         table.get("device", {}).pop("docker", None)
     table = _with_environment(table, environ)
@@ -49,62 +48,6 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if faults or settings is None:
         raise ConfigError("the configuration has faults", tuple(faults), file=str(origin) if origin else None)
     return settings
-
-
-def read_data_dir(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return `data_dir` even when the rest of the configuration is broken: restore and healthcheck need no more."""
-    if given := environ.get("WATCHER_STORE__DATA_DIR"):
-        return Path(given).expanduser().absolute()
-    try:
-        origin = _find(path, environ)
-        if origin and isinstance(found := _read_toml(origin).get("store", {}).get("data_dir"), str):
-            return (origin.parent / Path(found).expanduser()).absolute()
-    except ConfigError:
-        pass  # a broken file must not keep a service down: the default folder is still right for most
-    return default_data_dir(environ)
-
-
-def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    if (state := environ.get("XDG_STATE_HOME")) and Path(state).is_absolute():
-        return Path(state) / "watcher"
-    return Path(environ.get("HOME", "/var/lib")) / ".local" / "state" / "watcher"
-
-
-def shipped_config() -> Path:
-    """Return the default config.toml: inside the wheel, or at the top of a checkout."""
-    return shipped("config.toml")
-
-
-def shipped(name: str) -> Path:
-    """Return a file or folder which stands at the top of a checkout and inside the wheel."""
-    inside = PACKAGE / "_shipped" / name
-    return inside if inside.exists() else PACKAGE.parent / name
-
-
-def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    asked = path or (Path(environ["WATCHER_CONFIG"]) if environ.get("WATCHER_CONFIG") else None)
-    if asked:
-        if not asked.is_file():
-            raise ConfigError("the configuration file does not exist", file=str(asked))
-        return asked.absolute()
-    folder = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
-    return next(
-        (
-            found.absolute()
-            for found in (Path("config.toml"), Path(folder) / "watcher" / "config.toml")
-            if found.is_file()
-        ),
-        None,
-    )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("the configuration is not valid TOML", (f"{path.name}: {error}",), file=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the configuration could not be read", (f"{path.name}: {error}",), file=str(path)) from None
 
 
 def _with_environment(table: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -159,7 +102,7 @@ def _with_defaults(table: dict[str, Any], base: Path, watch_only: bool) -> dict[
         device.setdefault("name", socket.gethostname())
         device.setdefault("docker", f"unix://{DOCKER_SOCKET}" if DOCKER_SOCKET.exists() and not watch_only else "none")
     if "sources" not in table:
-        table["sources"] = _read_toml(shipped_config()).get("sources", [])
+        table["sources"] = read_toml(shipped("config.toml")).get("sources", [])
     return table
 
 
@@ -192,7 +135,7 @@ def _bug(section: Any, base: Path, faults: list[str]) -> BugSettings | None:
     for folder in (PACKAGE / "bugs" / str(name), base / str(name)):
         if (folder / "bug.toml").is_file():
             try:
-                return read_bug(folder, _read_toml(folder / "bug.toml"))
+                return read_bug(folder, read_toml(folder / "bug.toml"))
             except ValidationError as error:
                 faults += _lines(error, f"bug {name}: ")
                 return None
@@ -205,7 +148,7 @@ def _validated(
 ) -> Settings | None:
     # the engines and the bug were checked on their own, so that their faults stand beside all others
     stand_in = bug or read_bug(
-        PACKAGE / "bugs" / "cuda-allocator", _read_toml(PACKAGE / "bugs" / "cuda-allocator" / "bug.toml")
+        PACKAGE / "bugs" / "cuda-allocator", read_toml(PACKAGE / "bugs" / "cuda-allocator" / "bug.toml")
     )
     try:
         return Settings(**table, engines=engines, bug=stand_in)

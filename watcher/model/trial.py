@@ -102,6 +102,7 @@ class Acceptance:
     streams: bool | None = None
     tool_call: bool | None = None
     phrases: Score | None = None
+    tool_accuracy: float | None = None
     p95_seconds: float | None = None
     stable_seconds: int | None = None
     level: str = "none"

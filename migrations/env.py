@@ -1,0 +1,14 @@
+"""Run the migrations in the transaction that `watcher.store.migrate` holds open."""
+
+from alembic import context
+
+from watcher.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""The shipped bugs: their probes run as real processes."""

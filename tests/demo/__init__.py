@@ -1,0 +1,1 @@
+"""The demo: its upstream world, its simulated device, its story."""

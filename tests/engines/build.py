@@ -1,0 +1,115 @@
+"""What the slow tier runs on, built once into the cache: packages of a real vLLM for the CPU, and the tiny model."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.places import CACHE
+from tests.real.docker import CannotRunHere
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements.txt"
+PACKAGES = (HERE / "shim", HERE / "plugin")
+MODEL = HERE / "model"
+PYTHON = "3.11"
+"""The base image's Python (Debian 12): it runs the packages that this machine's Python of that version installed."""
+_TAIL = 1500
+
+
+@dataclass(frozen=True)
+class EngineBuild:
+    """Folders on this machine: `python` runs the packages in `site`, `model` is what vLLM serves."""
+
+    python: Path
+    site: Path
+    model: Path
+
+
+def engine_build() -> EngineBuild:
+    """Return packages and model, built on first use (two minutes, 3.4 GB). Raises CannotRunHere with what is missing."""
+    environment = _environment()
+    python = environment / "bin" / "python"
+    _once(environment / ".own" / _content_of(*PACKAGES), lambda stamp: _install_own(python, stamp))
+    return EngineBuild(python, environment / "lib" / f"python{PYTHON}" / "site-packages", _model(python))
+
+
+def _environment() -> Path:
+    environment = CACHE / "engines" / f"vllm-{_content_of(REQUIREMENTS)}"
+    _once(environment, _install)
+    return environment
+
+
+def _model(python: Path) -> Path:
+    model = CACHE / "engines" / f"model-{_content_of(MODEL)}"
+    _once(model, lambda folder: _run(str(python), str(MODEL / "train.py"), str(folder)))
+    return model
+
+
+def _install(environment: Path) -> None:
+    _run(_base_python(), "-m", "venv", str(environment))
+    pip = (str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check")
+    _run(*pip, "install", "--quiet", "--no-cache-dir", "--no-deps", "-r", str(REQUIREMENTS))
+
+
+def _install_own(python: Path, stamp: Path) -> None:
+    """Install the packages of ours from copies: building leaves files beside the sources."""
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [shutil.copytree(package, Path(folder) / package.name) for package in PACKAGES]
+        pip = (str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")
+        _run(*pip, "--no-build-isolation", "--force-reinstall", *map(str, copies))
+    stamp.mkdir(parents=True)
+
+
+def _base_python() -> str:
+    if sys.version_info[:2] == tuple(map(int, PYTHON.split("."))):
+        return sys.executable
+    found = shutil.which(f"python{PYTHON}")
+    if found is None:
+        raise CannotRunHere(f"not installed: python{PYTHON}, the version in the base image")
+    return found
+
+
+def _once(folder: Path, build: Callable[[Path], None]) -> None:
+    """Build the folder unless an earlier build of it came to its end; processes wait for each other."""
+    with _locked():
+        done = folder.parent / f"{folder.name}.done"
+        if done.exists() and folder.exists():
+            return
+        done.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        build(folder)
+        done.touch()
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    lock = CACHE / "engines" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _content_of(*places: Path) -> str:
+    """Return a short hash over the files' names and bytes; what an interpreter leaves beside them does not count."""
+    digest = hashlib.sha256()
+    for place in places:
+        files = sorted(place.iterdir()) if place.is_dir() else [place]
+        for file in files:
+            if file.is_file():
+                digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr)[-_TAIL:]
+        raise CannotRunHere(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{said}")

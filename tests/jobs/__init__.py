@@ -1,0 +1,1 @@
+"""The jobs: what changes something."""

@@ -1,0 +1,71 @@
+"""The service as a process: it beats, gives rounds their turn, hands SIGTERM on, and stays small."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.scene import Scene
+from tests.real.web import Reply, Web, running_web
+
+HEAVY = ("sqlalchemy", "httpx", "docker", "github", "feedparser", "apprise", "alembic", "requests")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[tuple[Scene, Web]]:
+    with running_web() as web:
+        link = b'<a href="torch-2.8.0-cp310-cp310-linux_aarch64.whl#sha256=%s">torch</a>' % (b"a" * 64)
+        page = b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0"></head><body>%s</body></html>'
+        web.routes["/torch/"] = Reply(200, page % link, {"Content-Type": "text/html"})
+        table = {
+            "store": {"data_dir": "data"},
+            "device": {"docker": "none"},
+            "schedule": {"every": "1s", "jitter": "0s"},
+            "sources": [{"name": "torch", "kind": "simple-index", "url": f"{web.url}/torch/"}],
+        }
+        yield Scene(tmp_path, None, table), web
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def test_it_beats_looks_by_itself_again_and_again_and_ends_on_sigterm(scene: tuple[Scene, Web]) -> None:
+    stage, web = scene
+    service = stage.started("run")
+    try:
+        within(20, lambda: (stage.data_dir / "heartbeat").exists())
+        within(60, lambda: len([path for path in web.paths() if path == "/torch/"]) >= 2)
+        assert stage.watcher("healthcheck").returncode == 0
+    finally:
+        service.send_signal(signal.SIGTERM)
+        output, trouble = service.communicate(timeout=60)
+    assert service.returncode == 0, output + trouble
+    assert "Traceback" not in trouble
+
+
+def test_without_a_beat_the_healthcheck_says_so(scene: tuple[Scene, Web]) -> None:
+    stage, _ = scene
+    done = stage.watcher("healthcheck")
+    assert done.returncode == 1
+    assert "heartbeat" in done.stdout
+
+
+def test_the_service_process_imports_nothing_heavy() -> None:
+    code = f"import sys, watcher.jobs.service, watcher.config.load; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_healthcheck_imports_nothing_heavy(scene: tuple[Scene, Web]) -> None:
+    stage, _ = scene
+    code = "import sys; sys.argv[1:] = ['healthcheck']; import watcher.__main__ as m; m.main(); print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")

@@ -1,0 +1,1 @@
+"""What is shipped: the default configuration, the lock files, the wheel."""

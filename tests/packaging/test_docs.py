@@ -1,0 +1,87 @@
+"""README and docs say what is so: examples load, every key and command that works is named, links lead somewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apprise
+import pytest
+from pydantic import BaseModel
+
+from tests.places import CHECKOUT
+from watcher.cli.program import build_program
+from watcher.config.engines import EngineOverride, Profile
+from watcher.config.load import load_settings
+from watcher.config.settings import Settings
+from watcher.config.sources import AptConfig, GitHubReleasesConfig, OciTagsConfig, SimpleIndexConfig
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+CONFIGURATION = (CHECKOUT / "docs" / "configuration.md").read_text()
+NOT_BUILT_YET = {"control", "commands", "level", "suite", "command", "score", "ping_url", "serve", "listen"}
+SECTIONS = [
+    Settings.model_fields[name].annotation
+    for name in ("store", "device", "schedule", "bug_section", "trial", "acceptance", "notify", "page", "github")
+]
+TRIAL = Settings.model_fields["trial"].annotation
+
+
+def _keys() -> Iterator[str]:
+    sections: list[Any] = [*SECTIONS, EngineOverride, Profile, AptConfig, GitHubReleasesConfig, OciTagsConfig]
+    assert TRIAL is not None
+    nested = [TRIAL.model_fields[name].annotation for name in ("preflight", "timeouts")]
+    for section in [*sections, SimpleIndexConfig, *nested]:
+        assert issubclass(section, BaseModel)
+        yield from section.model_fields
+
+
+@pytest.fixture
+def readme_config(tmp_path: Path) -> Settings:
+    (block,) = re.findall(r"```toml\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    file = tmp_path / "config.toml"
+    file.write_text(block + '\n[device]\ndocker = "unix:///var/run/docker.sock"\n')
+    return load_settings(file, {})
+
+
+def test_the_example_of_the_readme_turns_automatic_trials_on(readme_config: Settings) -> None:
+    assert readme_config.auto_missing == ()
+
+
+def test_the_addresses_of_the_readme_are_good(readme_config: Settings) -> None:
+    urls = [url.get_secret_value() for url in readme_config.notify.urls]
+    assert [url.partition(":")[0] for url in urls] == ["slack", "mailtos"]
+    assert all(apprise.Apprise.instantiate(url) is not None for url in urls)
+
+
+def test_every_key_that_works_is_documented() -> None:
+    named = set(re.findall(r"`([a-z0-9_]+)`", CONFIGURATION))
+    assert sorted(set(_keys()) - named - NOT_BUILT_YET - {"preflight", "timeouts", "profiles"}) == []
+
+
+def _commands(command: Any, name: str = "") -> Iterator[str]:
+    if not hasattr(command, "commands"):
+        yield name
+        return
+    for part, sub in command.commands.items():
+        yield from _commands(sub, f"{name} {part}".strip())
+
+
+def test_every_command_is_documented_and_every_documented_one_exists() -> None:
+    commands = set(_commands(build_program()))
+    table = CONFIGURATION.partition("## Commands")[2].partition("Exit codes")[0]
+    named = {
+        found.strip() for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for found in _named_commands(row)
+    }
+    assert named == commands
+
+
+def _named_commands(cell: str) -> Iterator[str]:
+    """Yield the commands of a first cell: each in backticks, without its arguments and options."""
+    for text in re.findall(r"`([^`]+)`", cell):
+        yield re.split(r" [\[A-Z]", text)[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -1,0 +1,1 @@
+"""The pure decisions: news, versions, compatibility, candidates, what is due."""

@@ -1,0 +1,222 @@
+"""A stand-alone engine that speaks OpenAI's dialect, run inside containers as `vllm serve MODEL …`.
+
+Python 3.11 standard library only; it imports nothing of this project. What it does is chosen by environment:
+
+    STUB_MODE       healthy | assert | oom | fixed-oom | crash | hang | exit0 | ignore-term | never-ready |
+                    die-after-ready
+    STUB_DELAY      seconds until it is ready or fails (0.3)
+    STUB_LIFE       seconds after readiness until `die-after-ready` dies (2)
+    STUB_TOOLS      `none`: it never calls a tool (calls)
+    STUB_MEMORY     bytes that it takes before it is ready (0)
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+MODE = os.environ.get("STUB_MODE", "healthy")
+DELAY = float(os.environ.get("STUB_DELAY", "0.3"))
+LIFE = float(os.environ.get("STUB_LIFE", "2"))
+ASSERT = (
+    'RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "/opt/pytorch/c10/cuda/CUDACachingAllocator.cpp":1131, '
+    "please report a bug to PyTorch. "
+)
+WARNING = (
+    "[W CUDACachingAllocator.cpp:1204] Warning: NVML did not answer; omitting per-process memory info from CUDA "
+    "out-of-memory messages"
+)
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB. GPU 0 has 312.00 MiB free."
+TEXT = "Hello from the stub engine."
+
+
+class State:
+    ready = False
+    dead = False
+    requests = 0
+
+
+def say(text: str, level: str = "INFO", process: str = "EngineCore") -> None:
+    stamp = time.strftime("%m-%d %H:%M:%S")
+    print(f"({process} pid={os.getpid()}) {level} {stamp} [stub.py:1] {text}", flush=True)
+
+
+def traceback_of(error: str) -> None:
+    say("EngineCore failed to start.", "ERROR")
+    for line in ("Traceback (most recent call last):", '  File "/opt/stub/core.py", line 7, in allocate', error):
+        say(line, "ERROR")
+    say("RuntimeError: Engine core initialization failed. See root cause above.", "ERROR", "APIServer")
+
+
+def fail(error: str) -> None:
+    traceback_of(error)
+    os._exit(1)
+
+
+def come_up(served: str, port: int) -> None:
+    say("version 0.0.0 of the stub", process="APIServer")
+    say("Starting to load model")
+    held = bytearray(int(os.environ.get("STUB_MEMORY", "0")))
+    for offset in range(0, len(held), 4096):
+        held[offset] = 1
+    time.sleep(DELAY)
+    say("Loading weights took 0.1 seconds")
+    match MODE:
+        case "assert":
+            fail(ASSERT)
+        case "oom":
+            fail(OOM)
+        case "fixed-oom":
+            say(WARNING, "WARNING")
+            fail(OOM)
+        case "crash":
+            sys.stdout.flush()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            say("Available KV cache memory: 3.00 GiB")
+            time.sleep(10**6)
+        case "exit0":
+            os._exit(0)
+        case "never-ready":
+            say("still loading")
+            time.sleep(10**6)
+    say(f"Starting vLLM server on http://0.0.0.0:{port} as {served}", process="APIServer")
+    State.ready = True
+    print(f"INFO:     Started server process [{os.getpid()}]", flush=True)
+    print("INFO:     Application startup complete.", flush=True)
+    if MODE == "die-after-ready":
+        time.sleep(LIFE)
+        say("EngineCore encountered a fatal error.", "ERROR")
+        State.dead = True
+        time.sleep(0.5)
+        os._exit(0)
+    time.sleep(10**6)
+    del held
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    served = ""
+
+    def log_message(self, format: str, *args: object) -> None:
+        print(
+            f'INFO:     {self.client_address[0]} - "{self.requestline}" {args[1] if len(args) > 1 else ""}', flush=True
+        )
+
+    def do_GET(self) -> None:
+        if not State.ready or State.dead:
+            self.send(503, b"")
+            return
+        match self.path:
+            case "/health":
+                self.send(200, b"")
+            case "/v1/models":
+                self.send_json(
+                    {"object": "list", "data": [{"id": self.served, "object": "model", "max_model_len": 4096}]}
+                )
+            case "/metrics":
+                self.send(200, f"vllm:num_requests_running 0\nstub:requests_total {State.requests}\n".encode())
+            case "/version":
+                self.send_json({"version": "0.0.0"})
+            case _:
+                self.send_json({"error": {"message": "not found", "code": 404}}, 404)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if not State.ready or State.dead:
+            self.send(503, b"")
+            return
+        ask = json.loads(body)
+        State.requests += 1
+        if self.path != "/v1/chat/completions":
+            self.send_json({"error": {"message": "not found", "code": 404}}, 404)
+            return
+        if ask.get("model") != self.served:
+            self.send_json({"error": {"message": f"no model {ask.get('model')}", "code": 404}}, 404)
+            return
+        if ask.get("stream"):
+            self.stream()
+            return
+        message, reason = answer(ask)
+        self.send_json(
+            {
+                "id": "chatcmpl-stub",
+                "object": "chat.completion",
+                "model": self.served,
+                "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+                "usage": {"prompt_tokens": 8, "completion_tokens": 6, "total_tokens": 14},
+            }
+        )
+
+    def stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for word in TEXT.split(" "):
+            piece = {"choices": [{"index": 0, "delta": {"content": word + " "}, "finish_reason": None}]}
+            self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+            self.wfile.flush()
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def send_json(self, value: object, status: int = 200) -> None:
+        self.send(status, json.dumps(value).encode(), "application/json")
+
+    def send(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def answer(ask: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return a message and its finish reason: a call of the first tool when one fits, else plain text."""
+    tools = ask.get("tools") or []
+    said = str(ask["messages"][-1].get("content", ""))
+    if not tools or os.environ.get("STUB_TOOLS") == "none":
+        return {"role": "assistant", "content": TEXT}, "stop"
+    function = tools[0]["function"]
+    names = function.get("parameters", {}).get("properties", {})
+    arguments = {name: "milk" if "milk" in said.lower() and "list" not in name else "shopping" for name in names}
+    call = {
+        "id": "call-1",
+        "type": "function",
+        "function": {"name": function["name"], "arguments": json.dumps(arguments)},
+    }
+    return {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+
+
+def end(_number: int, _frame: object) -> None:
+    say("shutdown asked for", process="APIServer")
+    if MODE != "ignore-term":
+        os._exit(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("model")
+    parser.add_argument("--served-model-name")
+    parser.add_argument("--host", default="0.0.0.0")
+    parser.add_argument("--port", type=int, default=8000)
+    asked, others = parser.parse_known_args()
+    Handler.served = asked.served_model_name or asked.model
+    signal.signal(signal.SIGTERM, end)
+    say(f"non-default args: {others}", process="APIServer")
+    server = ThreadingHTTPServer((asked.host, asked.port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        come_up(Handler.served, asked.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Fixtures of the source tests: the real servers, a clock, and a source built as the program builds it."""
+
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tests.real.apt import apt
+from tests.real.devpi import devpi
+from tests.real.github import github
+from tests.real.registry import registry
+from tests.real.web import other_web, web
+from watcher.config.sources import SourceConfig
+from watcher.fetch.holds import HostHolds
+from watcher.model.facts import Fact, Poll
+from watcher.ports import Source
+from watcher.sources import build_source
+
+__all__ = ["apt", "devpi", "github", "other_web", "registry", "web"]
+
+_CONFIG: TypeAdapter[Any] = TypeAdapter(SourceConfig)
+Build = Callable[..., Source]
+
+
+class SteppingClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> SteppingClock:
+    return SteppingClock()
+
+
+@pytest.fixture
+def build(clock: SteppingClock) -> Build:
+    """Return a maker of sources: TOML of one `[[sources]]` table, without the name."""
+
+    def built(toml: str, *, token: str | None = None, follow_every: timedelta = timedelta(0)) -> Source:
+        config = _CONFIG.validate_python({"name": "it", **tomllib.loads(toml)})
+        holds = HostHolds({}, clock)
+        return build_source(
+            config, device_architecture="arm64", github_token=token, holds=holds, follow_every=follow_every
+        )
+
+    return built
+
+
+def facts_of(poll: Poll) -> dict[str, Fact]:
+    """Return the facts by key; a look that says "unchanged" is a failure of the test."""
+    assert poll.facts is not None, "the look said unchanged"
+    found = {fact.key: fact for fact in poll.facts}
+    assert len(found) == len(poll.facts)
+    return found

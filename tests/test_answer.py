@@ -1,0 +1,201 @@
+"""Where the person stands: the answer, where it is fixed, what each question waits for, the next step."""
+
+import tomllib
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import watcher
+from tests.planner.worlds import HOUR, NOW, candidate, oci, orin, trial, vllm
+from watcher.answer import stand
+from watcher.config.bugs import BugSettings, read_bug
+from watcher.config.sources import GitHubReleasesConfig, SimpleIndexConfig
+from watcher.model.answer import Answer
+from watcher.model.facts import Fact, FactKind, KnownFact
+from watcher.model.trial import Candidate, Outcome
+from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticReading, StaticRecord
+
+JP6 = SimpleIndexConfig.model_validate(
+    {"kind": "simple-index", "name": "jp6", "url": "https://pypi.jetson-ai-lab.io/jp6/cu126/+simple/torch/"}
+)
+SBSA = SimpleIndexConfig.model_validate(
+    {"kind": "simple-index", "name": "sbsa", "url": "https://pypi.jetson-ai-lab.io/sbsa/cu130/+simple/torch/"}
+)
+RELEASES = GitHubReleasesConfig(kind="github-releases", name="vllm-releases", repo="vllm-project/vllm")
+SOURCES = (JP6, SBSA, RELEASES, oci())
+NEW = candidate("0.33.0-r36.4")
+OLD = candidate("0.9.3-r36.4", baseline=True)
+
+
+def bug() -> BugSettings:
+    folder = Path(watcher.__file__).parent / "bugs" / "cuda-allocator"
+    return read_bug(folder, tomllib.loads((folder / "bug.toml").read_text()))
+
+
+def answer(**values: object) -> Answer:
+    return stand(**({"device": orin(), "bug": bug(), "engine": vllm(), "sources": SOURCES} | values))  # type: ignore[arg-type]
+
+
+def wheel(version: str, state: BugState, *, index: str = "jp6", at: datetime = NOW, of: str = "torch") -> StaticRecord:
+    name = f"{of}-{version}-cp312-cp312-linux_aarch64.whl"
+    return StaticRecord(index, of, name, version, f"sha256:{name}", StaticReading(name, "wheel", state, "read"), at)
+
+
+def image(of: Candidate, state: BugState, torch: str | None = "2.14.0") -> StaticRecord:
+    reading = StaticReading(of.image, "image", state, "read", torch=torch)
+    return StaticRecord(of.source, of.engine, of.image, torch, of.digest or "", reading, NOW)
+
+
+def release(name: str, seen: datetime = NOW) -> tuple[str, KnownFact]:
+    return "vllm-releases", KnownFact(Fact(FactKind.RELEASE, name, name.removeprefix("v")), seen)
+
+
+def test_without_any_evidence_nothing_is_known_and_nothing_is_claimed() -> None:
+    empty = answer()
+    assert (empty.bug, empty.bring_up, empty.candidate) == (BugState.UNKNOWN, BringUp.UNTRIED, None)
+    assert (empty.fixed_in, empty.trial_id, empty.basis, empty.since) == (None, None, (), None)
+    assert empty.headline == "Nothing is known yet of a build of vLLM that orin-nx could use."
+
+
+def test_where_nothing_was_tried_the_newest_wheel_of_an_index_for_this_jetpack_speaks() -> None:
+    records = [
+        wheel("2.9.1", BugState.FIXED),  # older, and would say otherwise
+        wheel("2.10.0", BugState.PRESENT),
+        wheel("2.14.0", BugState.FIXED, index="sbsa"),  # of another JetPack
+    ]
+    got = answer(statics=records)
+    assert (got.bug, got.bring_up, got.basis, got.since) == (BugState.PRESENT, BringUp.UNTRIED, (Rung.STATIC,), NOW)
+    assert got.candidate is None
+    on_r39 = answer(statics=records, device=orin("39.2.0"))
+    assert on_r39.bug is BugState.FIXED
+
+
+def test_an_image_whose_bytes_were_read_speaks_before_any_wheel() -> None:
+    got = answer(candidates=[OLD], statics=[wheel("2.14.0", BugState.FIXED), image(OLD, BugState.PRESENT, "2.8.0")])
+    assert (got.bug, got.candidate, got.basis) == (BugState.PRESENT, OLD, (Rung.STATIC,))
+    assert got.headline.startswith("The bug is still in dustynv/vllm:0.9.3-r36.4; vLLM was not brought up on orin-nx")
+
+
+def test_fixed_in_is_the_lowest_public_version_that_carries_the_fix() -> None:
+    records = [
+        wheel("2.13.0", BugState.PRESENT),
+        wheel("2.15.0", BugState.FIXED, index="sbsa"),
+        wheel("2.14.0", BugState.FIXED, index="sbsa", at=NOW - HOUR),
+        wheel("2.14.0a0", BugState.FIXED, index="sbsa"),  # a final version names it better than a candidate
+        wheel("0.33.0", BugState.FIXED, of="vllm", index="sbsa"),  # by the torch it pins
+    ]
+    got = answer(statics=records)
+    assert got.fixed_in == {"torch": "2.14.0", "vllm": "0.33.0"}
+    assert "torch 2.14.0 carries the fix" in got.headline
+    assert answer(statics=records[:1]).fixed_in is None
+
+
+def test_an_image_names_the_torch_inside_and_its_engine_if_that_was_ever_released() -> None:
+    ahead = candidate("0.34.7-r36.4")
+    fixed = [image(NEW, BugState.FIXED, "2.14.0+cu129"), image(ahead, BugState.FIXED, "2.15.0")]
+    got = answer(candidates=[NEW, ahead], statics=fixed, facts=[release("v0.33.0"), release("v0.32.0")])
+    assert got.fixed_in == {"torch": "2.14.0", "vllm": "0.33.0"}
+    assert answer(candidates=[ahead], statics=fixed[1:], facts=[release("v0.33.0")]).fixed_in == {"torch": "2.15.0"}
+
+
+def test_the_newest_that_works_is_the_answer_even_if_a_newer_one_fails() -> None:
+    works = trial(OLD, bring_up=BringUp.WORKS, bug=BugState.FIXED, ended=NOW - 9 * HOUR, number=1)
+    fails = trial(NEW, ended=NOW - HOUR, number=2)
+    got = answer(candidates=[NEW, OLD], trials=[works, fails])
+    assert (got.candidate, got.bring_up, got.bug, got.trial_id) == (OLD, BringUp.WORKS, BugState.FIXED, 1)
+    assert "trial 2 of dustynv/vllm:0.33.0-r36.4 failed later, a regression" in got.headline
+    assert got.waits_for == ()
+    assert got.next_step.startswith("Use it: `watcher trial kit 1 --out DIR`")
+
+
+def test_a_later_failure_of_the_same_candidate_takes_nothing_away() -> None:
+    works = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED, ended=NOW - 9 * HOUR, number=1)
+    fails = trial(NEW, bug=BugState.UNKNOWN, ended=NOW - HOUR, number=2)
+    got = answer(candidates=[NEW], trials=[fails, works])
+    assert (got.bring_up, got.trial_id, got.since) == (BringUp.WORKS, 1, NOW - 9 * HOUR)
+    assert "trial 2" in got.headline
+    assert "regression" not in answer(candidates=[NEW], trials=[works]).headline
+
+
+def test_a_failure_before_the_success_or_of_an_older_candidate_is_no_regression() -> None:
+    works = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED, ended=NOW - 3 * HOUR)
+    before, older = trial(NEW, ended=NOW - 5 * HOUR), trial(OLD, ended=NOW - HOUR)
+    assert "regression" not in answer(candidates=[NEW, OLD], trials=[before, works, older]).headline
+
+
+def test_else_the_newest_with_a_verdict_is_the_answer() -> None:
+    trials = [trial(OLD, ended=NOW, number=1), trial(NEW, ended=NOW - HOUR, number=2, bug=BugState.FIXED)]
+    got = answer(candidates=[NEW, OLD], trials=trials)
+    assert (got.candidate, got.trial_id, got.bug, got.bring_up) == (NEW, 2, BugState.FIXED, BringUp.FAILS)
+
+
+def test_bench_trouble_and_trials_on_another_state_of_the_device_say_nothing() -> None:
+    before = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED, device=orin("36.4.3"))
+    got = answer(candidates=[NEW], trials=[trial(NEW, Outcome.BENCH), before])
+    assert (got.bug, got.bring_up) == (BugState.UNKNOWN, BringUp.UNTRIED)
+
+
+def test_what_this_device_cannot_use_is_no_answer_but_a_next_step() -> None:
+    barred = replace(NEW, compatible=False, reasons=("needs CUDA 13 and L4T r39; this device runs r36.4.4",))
+    works = trial(barred, bring_up=BringUp.WORKS, bug=BugState.FIXED)
+    got = answer(candidates=[barred, OLD], trials=[works, trial(OLD)], statics=[wheel("2.14.0", BugState.FIXED)])
+    assert (got.candidate, got.bring_up) == (OLD, BringUp.FAILS)
+    assert got.next_step == (
+        "Wait for an arm64 image for r36 with torch ≥ 2.14.0; "
+        "dustynv/vllm:0.33.0-r36.4 needs CUDA 13 and L4T r39; this device runs r36.4.4."
+    )
+
+
+def test_what_no_source_shows_any_more_still_counts_it_has_run_here() -> None:
+    got = answer(trials=[trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED)])
+    assert (got.bring_up, got.candidate) == (BringUp.WORKS, NEW)
+
+
+def test_trials_of_another_engine_do_not_answer_for_this_one() -> None:
+    llama = replace(candidate("b5283-r36.4"), engine="llama-cpp")
+    got = answer(candidates=[llama], trials=[trial(llama, bring_up=BringUp.WORKS, bug=BugState.FIXED)])
+    assert got.bring_up is BringUp.UNTRIED
+
+
+def test_present_seen_in_a_bring_up_of_this_very_candidate_always_stands() -> None:
+    seen = trial(NEW, ended=NOW - 5 * HOUR)
+    later = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED, basis=(Rung.PROBE,))
+    assert answer(candidates=[NEW], trials=[seen, later]).bug is BugState.PRESENT
+    from_bytes = replace(seen, basis=(Rung.STATIC,))
+    assert answer(candidates=[NEW], trials=[from_bytes, later]).bug is BugState.FIXED
+
+
+def test_a_release_without_an_image_for_this_device_is_waited_for_since_it_came() -> None:
+    facts = [release("v0.32.0"), release("v0.33.0", NOW - 9 * HOUR), ("elsewhere", release("v9.9.9")[1])]
+    got = answer(candidates=[OLD], trials=[trial(OLD)], facts=facts, statics=[wheel("2.14.0", BugState.FIXED)])
+    assert [(one.question, one.what, one.since) for one in got.waits_for] == [
+        ("bug", "an arm64 image for r36 with torch ≥ 2.14.0", NOW),
+        ("bring_up", "vLLM 0.33.0: no image for r36", NOW - 9 * HOUR),
+    ]
+    there = answer(candidates=[NEW, OLD], trials=[trial(NEW)], facts=facts)
+    assert [one.what for one in there.waits_for] == ["an arm64 image for r36 with a torch that carries the fix"] * 2
+
+
+def test_a_candidate_that_was_not_tried_is_what_is_waited_for_with_what_holds_it() -> None:
+    held = replace(NEW, waiting_for="cool-down until 2026-11-23 17:00 UTC")
+    got = answer(candidates=[held, OLD], trials=[trial(OLD)])
+    assert {one.what for one in got.waits_for} == {
+        "a trial of dustynv/vllm:0.33.0-r36.4 (cool-down until 2026-11-23 17:00 UTC)"
+    }
+    assert got.next_step.startswith("Watcher will try dustynv/vllm:0.33.0-r36.4; it waits for: cool-down")
+    assert answer(candidates=[replace(NEW, due=True)]).next_step == "Watcher tries dustynv/vllm:0.33.0-r36.4 next."
+
+
+def test_the_next_step_says_how_automatic_trials_are_switched_on() -> None:
+    got = answer(candidates=[OLD], auto_missing=("trial.displace", "schedule.window"), stale=("dustynv-vllm",))
+    assert got.next_step == (
+        "`watcher trial run` tries dustynv/vllm:0.9.3-r36.4; automatic trials are off until "
+        "trial.displace, schedule.window are set in config.toml; quiet for long: dustynv-vllm."
+    )
+
+
+def test_the_next_step_after_a_failure_that_is_not_the_bug_is_about_that_failure() -> None:
+    short = trial(NEW, bug=BugState.FIXED, failure_class=FailureClass.GENUINE_OOM)
+    got = answer(candidates=[NEW], trials=[short])
+    assert got.headline == ("The bug is fixed in dustynv/vllm:0.33.0-r36.4, but vLLM fails on orin-nx (genuine-oom).")
+    assert got.next_step.startswith("Free memory or name a profile that asks for less")

@@ -1,0 +1,1 @@
+"""The trial: machine, runner, interrupts, engine log, exchange."""

@@ -1,0 +1,50 @@
+"""The kept log: complete when small, head and tail when large, readable when cut off."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from watcher.trial import engine_log
+from watcher.trial.engine_log import EngineLog, read_log
+
+
+def kept(path: Path, chunks: Iterator[bytes]) -> bytes:
+    log = EngineLog(path, chunks, ("ready now",)).start()
+    log.finish()
+    return b"".join(read_log(path))
+
+
+def test_a_small_log_is_kept_whole_and_its_ready_line_is_seen(tmp_path: Path) -> None:
+    log = EngineLog(
+        tmp_path / "logs" / "start.gz", iter([b"one\ntwo\n", b"ready now\nlast line\n"]), ("ready now",)
+    ).start()
+    log.finish()
+    assert b"".join(read_log(log.path)) == b"one\ntwo\nready now\nlast line\n"
+    assert log.saw_ready_line.is_set()
+    assert log.last_line == "last line"
+
+
+def test_a_flood_keeps_its_head_and_its_tail_and_says_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_log, "HEAD_BYTES", 1000)
+    monkeypatch.setattr(engine_log, "TAIL_BYTES", 200)
+    lines = [b"line %06d\n" % number for number in range(1000)]
+    text = kept(tmp_path / "start.gz", iter(lines))
+    assert text.startswith(b"line 000000\n")
+    assert text.endswith(b"line 000999\n")
+    assert b"bytes of this log were left out here" in text
+    assert len(text) < 2000
+
+
+def test_a_log_cut_off_by_a_crash_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "start.gz"
+    whole = gzip.compress(b"".join(b"line %06d\n" % number for number in range(20000)))
+    path.write_bytes(whole[: len(whole) // 2])
+    assert b"".join(read_log(path)).startswith(b"line 000000\n")
+
+
+def test_a_log_that_is_gone_reads_as_empty(tmp_path: Path) -> None:
+    assert list(read_log(tmp_path / "none.gz")) == []

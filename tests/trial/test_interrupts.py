@@ -1,0 +1,52 @@
+"""Deadlines and signals break out of a blocking call, and never tear apart what is outside of a deadline block."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
+
+LONG = 30.0
+
+
+def test_a_deadline_breaks_a_blocking_call() -> None:
+    begun = time.monotonic()
+    with Interrupts() as interrupts, pytest.raises(DeadlinePassed) as rung, interrupts.deadline(0.05):
+        time.sleep(LONG)
+    assert not rung.value.whole_trial
+    assert time.monotonic() - begun < LONG / 2
+
+
+def test_the_total_rings_before_a_longer_stage() -> None:
+    with Interrupts() as interrupts:
+        interrupts.start_total(0.05)
+        with pytest.raises(DeadlinePassed) as rung, interrupts.deadline(LONG):
+            time.sleep(LONG)
+    assert rung.value.whole_trial
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_breaks_a_blocking_call(number: signal.Signals) -> None:
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted), interrupts.deadline(LONG):
+            os.kill(os.getpid(), number)
+            time.sleep(LONG)
+        assert interrupts.noted
+
+
+def test_outside_of_a_deadline_a_signal_is_only_noted_and_raised_by_the_next_block() -> None:
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.noted
+        with pytest.raises(Interrupted), interrupts.deadline(LONG):
+            time.sleep(LONG)
+
+
+def test_afterwards_the_old_handlers_stand_again_and_no_timer_runs() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts() as interrupts, interrupts.deadline(LONG):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0

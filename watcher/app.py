@@ -1,0 +1,64 @@
+"""Composition root: settings become objects here and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from watcher.config.settings import DeviceSection, Settings
+from watcher.config.sources import SourceConfig
+from watcher.fetch.client import HostHolds
+from watcher.host.clock import SystemClock
+from watcher.host.device import read_device
+from watcher.jobs.means import Means
+from watcher.model.device import DeviceFacts
+from watcher.ports import Clock, Host, ReportProgress, Source
+from watcher.store.database import open_store
+
+
+@contextmanager
+def open_means(settings: Settings, say: ReportProgress, host: Host | None = None, clock: Clock | None = None) -> Iterator[Means]:
+    """Open the database and put together what the jobs work with. `host` stands in for the configured engine.
+
+    Raises StoreError when the database cannot be opened.
+    """
+    from watcher.notify.send import build_notifiers
+
+    store = open_store(settings.store.data_dir)
+    try:
+        yield Means(
+            settings=settings,
+            store=store,
+            clock=clock or SystemClock(),
+            host=host or build_host(settings),
+            read_device=lambda: _device_alone(settings.device),
+            build_source=lambda config, holds: _source(settings, config, holds),
+            notifiers=build_notifiers([url.get_secret_value() for url in settings.notify.urls]),
+            say=say,
+        )
+    finally:
+        store.close()
+
+
+def build_host(settings: Settings) -> Host | None:
+    """Return the device's engine, None where only watching is configured. It is not asked anything yet."""
+    device = settings.device
+    if device.watch_only:
+        return None
+    from watcher.host.docker_host import DockerHost
+
+    return DockerHost(device.docker, device, owner=str(settings.store.data_dir))
+
+
+def _device_alone(device: DeviceSection) -> DeviceFacts:
+    return read_device(device, ())
+
+
+def _source(settings: Settings, config: SourceConfig, holds: HostHolds) -> Source:
+    from watcher.sources import build_source
+
+    token = settings.github.token
+    return build_source(
+        config,
+        device_architecture=settings.device.architecture,
+        github_token=token.get_secret_value() if token else None,
+        holds=holds,
+    )

@@ -1,0 +1,68 @@
+"""One call of the program: its global options, where it prints, and what it opens."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watcher.model.text import printable
+
+if TYPE_CHECKING:
+    from watcher.config.settings import Settings
+    from watcher.jobs.means import Means
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Facts go to stdout, progress and trouble to stderr; with `--json` one object and nothing else on stdout."""
+
+    config: Path | None = None
+    verbose: bool = False
+    quiet: bool = False
+    color: bool = True
+
+    def settings(self) -> "Settings":
+        from watcher.config.load import load_settings
+
+        settings = load_settings(self.config)
+        if settings.origin is None:
+            self.say("no config.toml was found: watching with built-in defaults, trying nothing")
+        return settings
+
+    @contextmanager
+    def means(self) -> Iterator["Means"]:
+        from watcher.app import open_means
+
+        with open_means(self.settings(), self.say) as means:
+            yield means
+
+    def say(self, line: str) -> None:
+        """Tell progress, unless `-q`."""
+        if not self.quiet:
+            print(printable(line), file=sys.stderr, flush=True)
+
+    def complain(self, line: str) -> None:
+        """Tell trouble, always."""
+        print(printable(line, 2000), file=sys.stderr, flush=True)
+
+    @property
+    def may_color(self) -> bool:
+        return self.color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
+
+
+def show(line: str = "") -> None:
+    """Print one line of facts; upstream text in it is made harmless."""
+    print(printable(line, 2000) if line else "")
+
+
+def show_bold(call: Call, line: str) -> None:
+    safe = printable(line, 2000)
+    print(f"\x1b[1m{safe}\x1b[0m" if call.may_color else safe)
+
+
+def show_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=2))

@@ -1,0 +1,101 @@
+"""The device with its Docker engine: the Host port, put together from its parts."""
+
+import shutil
+from collections.abc import Iterator
+
+from watcher.config.settings import DeviceSection
+from watcher.host.device import read_device
+from watcher.host.engine import Engine
+from watcher.host.image_files import ImageFiles
+from watcher.host.images import Images
+from watcher.host.services import Services
+from watcher.host.trial_container import TrialContainer
+from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.device import DeviceFacts
+from watcher.model.trial import ServiceReport
+from watcher.ports import Reader, ReportProgress
+
+
+class DockerHost:
+    """See ports.Host. Connects on first use, so that it can be made where no engine answers.
+
+    Args:
+        owner: names this watcher on the engine, such as its data folder; a running trial of another is left alone.
+    """
+
+    def __init__(self, docker_url: str, device: DeviceSection, owner: str = "") -> None:
+        self._device = device
+        self._engine = Engine(docker_url)
+        self._images = Images(self._engine)
+        self._trial = TrialContainer(self._engine, owner)
+        self._services = Services(self._engine)
+
+    @property
+    def docker_url(self) -> str:
+        return self._engine.url
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def facts(self) -> DeviceFacts:
+        return read_device(self._device, sorted(self._engine.info().get("Runtimes") or ()))
+
+    def free_disk(self) -> int | None:
+        """Return free bytes where Docker keeps images, if that folder can be seen from here."""
+        told = str(self._engine.info().get("DockerRootDir") or "")
+        folder = self._device.root / told.lstrip("/")
+        try:
+            return shutil.disk_usage(folder).free if told else None
+        except OSError:
+            return None
+
+    # --- images -----------------------------------------------------------------------------------------------------
+
+    def find_image(self, reference: str) -> LocalImage | None:
+        return self._images.find(reference)
+
+    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
+        return self._images.pull(image, digest, report, deadline)
+
+    def remove_image(self, image_id: str) -> None:
+        self._images.remove(image_id)
+
+    def open_image(self, image: LocalImage) -> Reader:
+        return ImageFiles(self._engine, image.id, image.reference)
+
+    # --- the trial container ----------------------------------------------------------------------------------------
+
+    def start(self, spec: ContainerSpec) -> str:
+        return self._trial.start(spec)
+
+    def follow(self, container: str) -> Iterator[bytes]:
+        return self._trial.follow(container)
+
+    def state(self, container: str) -> ContainerState:
+        return self._trial.state(container)
+
+    def address(self, container: str, port: int) -> str:
+        return self._trial.address(container, port)
+
+    def signal(self, container: str, grace_seconds: float) -> ContainerState:
+        return self._trial.signal(container, grace_seconds)
+
+    def remove_trial(self) -> None:
+        self._trial.remove()
+
+    # --- displaced services -----------------------------------------------------------------------------------------
+
+    def examine(self, service: str) -> tuple[OwedService, ...]:
+        return self._services.examine(service)
+
+    def stop_service(self, owed: OwedService) -> None:
+        self._services.stop(owed)
+
+    def is_back(self, owed: OwedService) -> bool:
+        return self._services.is_back(owed)
+
+    def start_service(self, owed: OwedService) -> ServiceReport:
+        return self._services.start(owed)
+
+    def settle_service(self, owed: OwedService) -> ServiceReport:
+        return self._services.settle(owed)

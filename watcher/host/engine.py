@@ -1,0 +1,90 @@
+"""The connection to a Docker engine. Whatever goes wrong in it is a HostError: the bench, never the candidate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from watcher.errors import HostError
+
+if TYPE_CHECKING:
+    from docker.api.client import APIClient
+    from docker.errors import APIError
+
+ANSWER_SECONDS = 60
+"""How long the engine may take to answer one ordinary request."""
+
+
+@contextmanager
+def asking(what: str, **fields: object) -> Iterator[None]:
+    """Raise HostError(`what`) for any trouble with the engine inside the block."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except APIError as error:
+        raise HostError(what, **fields, cause=reason_of(error)) from error
+    except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+        raise HostError(what, **fields, cause=str(error)[:300] or type(error).__name__) from error
+
+
+def reason_of(error: "APIError") -> str:
+    """Return the engine's own sentence."""
+    return str(error.explanation or error).strip()[:600]
+
+
+class Engine:
+    """One Docker engine; connects on first use."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._api: APIClient | None = None
+
+    @property
+    def api(self) -> "APIClient":
+        if self._api is None:
+            self._api = self.connect(ANSWER_SECONDS)
+        return self._api
+
+    def connect(self, timeout: float) -> "APIClient":
+        """Return a connection of one's own, for what takes long; the caller closes it."""
+        from docker.api.client import APIClient
+
+        with asking("the Docker engine does not answer", docker=self.url):
+            return APIClient(base_url=self.url, version="auto", timeout=max(1, int(timeout)))
+
+    def close(self) -> None:
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
+    def info(self) -> dict[str, Any]:
+        with asking("the Docker engine does not answer", docker=self.url):
+            return dict(self.api.info())
+
+    def container(self, name_or_id: str) -> dict[str, Any] | None:
+        """Return what Docker knows of the container with exactly this name or id, None when there is none."""
+        from docker.errors import NotFound
+
+        with asking("a container could not be looked at", container=name_or_id):
+            try:
+                told: dict[str, Any] = dict(self.api.inspect_container(name_or_id))
+            except NotFound:
+                return None
+        # Docker also takes the beginning of an id
+        return told if name_or_id in (told["Id"], name_of(told)) else None
+
+    def image(self, reference: str) -> dict[str, Any] | None:
+        from docker.errors import NotFound
+
+        with asking("an image could not be looked at", image=reference):
+            api: Any = self.api  # the stubs leave this call untyped
+            try:
+                return dict(api.inspect_image(reference))
+            except NotFound:
+                return None
+
+
+def name_of(container: dict[str, Any]) -> str:
+    return str(container["Name"]).removeprefix("/")

@@ -1,0 +1,156 @@
+"""Put back whatever is owed: reads the owed files, speaks to Docker, and needs nothing else. Safe at any time."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from watcher.errors import HostError, LeaseHeld
+from watcher.host.clock import SystemClock
+from watcher.host.engine import Engine
+from watcher.host.lease import Lease
+from watcher.host.owed import broken_debts, clear_debt, read_debts, write_debt
+from watcher.host.services import Services, is_paid
+from watcher.host.trial_container import TrialContainer
+from watcher.model.container import Debt, OwedService
+from watcher.model.trial import ServiceReport, ServiceState
+from watcher.ports import Clock
+
+CANCEL = "cancel"
+"""File in `data_dir` by which a running trial learns that it has to end."""
+RESTORE_SECONDS = 300.0
+_LEASE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.5
+
+
+class Guardian:
+    """What the way back needs of one Docker engine."""
+
+    def __init__(self, docker_url: str) -> None:
+        self._engine = Engine(docker_url)
+        self.services = Services(self._engine)
+        self._trial = TrialContainer(self._engine)
+
+    def end_trial(self) -> None:
+        """Kill the trial container, whoever's it is: the device must have room for what is owed."""
+        self._trial.remove()
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+Connect = Callable[[str], Guardian]
+
+
+def restore_all(
+    data_dir: Path,
+    docker_url: str | None,
+    clock: Clock | None = None,
+    timeout_seconds: float = RESTORE_SECONDS,
+    connect: Connect = Guardian,
+) -> tuple[ServiceReport, ...]:
+    """Return how each owed service stands at the end; empty when nothing was owed.
+
+    A trial that runs is ended first. One service's failure keeps no other down. What is seen to stand as before is
+    struck from the owed files, the rest stays owed.
+    """
+    clock = clock or SystemClock()
+    folder = data_dir / "owed"
+    if data_dir.is_dir():
+        (data_dir / CANCEL).touch()
+    urls = {debt.docker for debt in read_debts(folder)} | ({docker_url} if docker_url not in (None, "none") else set())
+    with contextlib.ExitStack() as stack:
+        guardians = {url: stack.enter_context(contextlib.closing(connect(url))) for url in sorted(urls) if url}
+        _end_trials(guardians.values())
+        with _lease_if_possible(data_dir, clock) as alone:
+            _end_trials(guardians.values())
+            payment = _Payment(folder, guardians, connect, clock)
+            payment.pay(clock.monotonic() + timeout_seconds)
+            if alone:
+                (data_dir / CANCEL).unlink(missing_ok=True)
+    return (*payment.reports.values(), *(_unreadable(path) for path in broken_debts(folder)))
+
+
+@dataclass(slots=True)
+class _Payment:
+    """All debts on their way to being paid; a service that two trials owe is reported once."""
+
+    folder: Path
+    guardians: dict[str, Guardian]
+    connect: Connect
+    clock: Clock
+    reports: dict[str, ServiceReport] = field(default_factory=dict)
+
+    def pay(self, ends: float) -> None:
+        """Start everything at once, then wait until it stands as before or the time is over."""
+        debts = read_debts(self.folder)
+        for debt in debts:
+            self._start(debt, debt.services)
+        while debts := self._struck(debts):
+            if self.clock.monotonic() >= ends:
+                return
+            self.clock.sleep(_PAUSE_SECONDS)
+            for debt in debts:
+                down = (owed for owed in debt.services if self.reports[owed.service].state is ServiceState.DOWN)
+                self._start(debt, down)
+
+    def _start(self, debt: Debt, services: Iterable[OwedService]) -> None:
+        for owed in services:
+            try:
+                self.reports[owed.service] = self._guardian(debt).services.start(owed)
+            except HostError as error:
+                self.reports[owed.service] = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+
+    def _struck(self, debts: Iterable[Debt]) -> tuple[Debt, ...]:
+        """Strike what is paid from the owed files, and return the debts with what is left of them."""
+        left = []
+        for debt in debts:
+            unpaid = tuple(owed for owed in debt.services if not self._is_settled(debt, owed))
+            if not unpaid:
+                clear_debt(self.folder, debt.trial_id)
+                continue
+            if unpaid != debt.services:
+                write_debt(self.folder, replace(debt, services=unpaid))
+            left.append(replace(debt, services=unpaid))
+        return tuple(left)
+
+    def _is_settled(self, debt: Debt, owed: OwedService) -> bool:
+        started = self.reports[owed.service]
+        try:
+            report = self._guardian(debt).services.settle(owed)
+        except HostError as error:
+            report = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+        # why it could not be started says more than that it is down
+        keep_reason = report.state is ServiceState.DOWN and started.state is ServiceState.DOWN and started.message
+        self.reports[owed.service] = started if keep_reason else report
+        return is_paid(owed, report)
+
+    def _guardian(self, debt: Debt) -> Guardian:
+        return self.guardians.setdefault(debt.docker, self.connect(debt.docker))
+
+
+def _end_trials(guardians: Iterable[Guardian]) -> None:
+    for guardian in guardians:
+        with contextlib.suppress(HostError):  # an engine that does not answer runs no trial; starting says so again
+            guardian.end_trial()
+
+
+@contextlib.contextmanager
+def _lease_if_possible(data_dir: Path, clock: Clock) -> Iterator[bool]:
+    """Wait a moment for a trial to end; then go on without the lease, since both do the same and may do it twice."""
+    ends = clock.monotonic() + _LEASE_SECONDS
+    with contextlib.ExitStack() as stack:
+        alone = False
+        while not alone and clock.monotonic() < ends:
+            try:
+                stack.enter_context(Lease(data_dir))
+                alone = True
+            except LeaseHeld:
+                clock.sleep(_PAUSE_SECONDS)
+            except HostError:
+                break  # a data folder that cannot be written must not keep a service down
+        yield alone
+
+
+def _unreadable(path: Path) -> ServiceReport:
+    return ServiceReport(f"file:{path.name}", ServiceState.DOWN, f"this owed file cannot be read; look into {path}")

@@ -1,0 +1,47 @@
+"""What the jobs work with, put together by `app`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.config.settings import Settings
+from watcher.config.sources import SourceConfig
+from watcher.errors import HostError
+from watcher.fetch.client import HostHolds
+from watcher.model.device import DeviceFacts
+from watcher.ports import Clock, Host, Notifier, ReportProgress, Source
+from watcher.store.database import Store
+
+BuildSource = Callable[[SourceConfig, HostHolds], Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`host` is None where no engine is configured: then the program watches and never tries.
+
+    Attributes:
+        read_device: the device's facts without asking the engine.
+        say: takes one line for a person who waits.
+    """
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    host: Host | None
+    read_device: Callable[[], DeviceFacts]
+    build_source: BuildSource
+    notifiers: Sequence[Notifier]
+    say: ReportProgress
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.store.data_dir
+
+    def device(self) -> DeviceFacts:
+        """Return what is known of the device; an engine that does not answer hides only its runtimes."""
+        if self.host is not None:
+            try:
+                return self.host.facts()
+            except HostError as error:
+                self.say(f"the container engine was not asked: {error}")
+        return self.read_device()

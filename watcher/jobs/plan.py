@@ -1,0 +1,118 @@
+"""From facts to what is due: gather, judge with the pure planner, keep the candidates."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from watcher.answer import stand
+from watcher.config.sources import SourceConfig
+from watcher.jobs.means import Means
+from watcher.model.answer import Answer
+from watcher.model.device import DeviceFacts
+from watcher.model.facts import KnownFact
+from watcher.model.trial import Candidate
+from watcher.planner import due
+from watcher.planner.candidates import candidates
+from watcher.store import candidates as candidate_store
+from watcher.store import facts as fact_store
+from watcher.store import statics, trials
+from watcher.store.database import Transaction
+from watcher.trial.order import setup_of
+
+PAUSED_UNTIL = "paused-until"
+FIRST_DEVICE_STATE = "first-device-state"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every candidate as it stands now, newest first, and which of them this planning changed."""
+
+    candidates: tuple[Candidate, ...]
+    changed: tuple[Candidate, ...]
+    rules: due.Rules
+
+    @property
+    def next_due(self) -> Candidate | None:
+        return due.next_due(self.candidates)
+
+
+def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
+    """Derive the candidates from the facts, say which is due, and keep them. Planning twice adds nothing."""
+    rules = rules_of(means)
+    with means.store.transaction() as tx:
+        before = {(one.engine, one.fingerprint): one for one in candidate_store.candidates(tx)}
+        skipped = {key for key, one in before.items() if one.skipped}
+        found = candidates(_with_sources(means, fact_store.all_facts(tx)), means.settings.engines, device)
+        marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
+        planned = due.plan(marked, trials.trials(tx), rules, _standing(tx, means, device, asked_now))
+        kept = candidate_store.upsert_candidates(tx, planned)
+    changed = tuple(one for one in kept if _differs(before.get((one.engine, one.fingerprint)), one))
+    return Plan(kept, changed, rules)
+
+
+def rules_of(means: Means) -> due.Rules:
+    settings = means.settings
+    return due.Rules(
+        engine=settings.trial.engine,
+        auto_missing=settings.auto_missing,
+        cool_down=settings.trial.cool_down,
+        total=settings.trial.total,
+        retries=settings.trial.retries,
+        hours=settings.schedule.window,
+        zone=zone_of(means),
+    )
+
+
+def zone_of(means: Means) -> tzinfo:
+    """Return the configured time zone, else the machine's."""
+    name = means.settings.schedule.timezone
+    return ZoneInfo(name) if name else means.clock.now().astimezone().tzinfo or UTC
+
+
+def answer_now(means: Means, device: DeviceFacts) -> Answer:
+    """Return where the person stands, from what is stored."""
+    with means.store.transaction() as tx:
+        return stand(
+            device=device,
+            bug=means.settings.bug,
+            engine=means.settings.engine,
+            candidates=candidate_store.candidates(tx),
+            trials=trials.trials(tx),
+            statics=statics.static_records(tx),
+            facts=fact_store.all_facts(tx),
+            sources=means.settings.sources,
+            auto_missing=means.settings.auto_missing,
+        )
+
+
+def _with_sources(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> Iterable[tuple[SourceConfig, KnownFact]]:
+    sources = {source.name: source for source in means.settings.sources}
+    return ((sources[name], fact) for name, fact in facts if name in sources)
+
+
+def _standing(tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool) -> due.Standing:
+    first = trials.get_meta(tx, FIRST_DEVICE_STATE)
+    if first is None:
+        trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
+    paused = trials.get_meta(tx, PAUSED_UNTIL)
+    return due.Standing(
+        device=device,
+        setup=setup_of(means.settings.engine),
+        now=means.clock.now(),
+        paused_until=datetime.fromisoformat(paused) if paused else None,
+        quarantined=due.is_quarantined(trials.trials(tx), device.state.boot_id),
+        device_changed=first is not None and first != device.state.key,
+        check_now=asked_now,
+    )
+
+
+def _differs(before: Candidate | None, now: Candidate) -> bool:
+    if before is None:
+        return True
+    return (before.compatible, before.reasons, before.due, before.image) != (
+        now.compatible,
+        now.reasons,
+        now.due,
+        now.image,
+    )

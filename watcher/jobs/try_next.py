@@ -1,0 +1,168 @@
+"""Try one candidate: take the lease, run the trial, keep each step, its verdict and the notice it makes."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watcher.config.engines import EngineSettings, Profile
+from watcher.errors import HostError, StoreError
+from watcher.host.lease import Lease
+from watcher.jobs.means import Means
+from watcher.jobs.prune import note_pulled, prune_images
+from watcher.model.container import LocalImage
+from watcher.model.notice import Notice, NoticeKind
+from watcher.model.trial import Candidate, Outcome, Stage, Trial
+from watcher.model.verdict import StaticReading, StaticRecord
+from watcher.store import candidates as candidate_store
+from watcher.store import outbox, statics, trials
+from watcher.store.database import Transaction
+from watcher.trial.order import Order, setup_of
+from watcher.trial.runner import Runner
+
+_STORE_PATIENCE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person, or the plan, wants of a trial; None takes the configuration's value."""
+
+    candidate: Candidate
+    engine: EngineSettings
+    profiles: tuple[Profile, ...]
+    by_hand: bool
+    force: bool = False
+    repeats: int | None = None
+    soak: timedelta | None = None
+    window_ends: datetime | None = None
+
+    @property
+    def setup(self) -> str:
+        return setup_of(self.engine)
+
+
+def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
+    """Run the trial and return it with whether a person or `restore` ended it.
+
+    Raises LeaseHeld when another process runs one, and StoreError when the end of the trial could not be written
+    down (the services are back all the same).
+    """
+    host = means.host
+    if host is None:
+        raise HostError("there is no container engine to try anything on; set device.docker")
+    with Lease(means.data_dir):
+        trial = _opened(means, wish)
+        order = _order(means, wish)
+        notebook = StoredNotebook(means, wish.candidate)
+        runner = Runner(order, host, means.clock, notebook, means.say)
+        trial = runner.run(trial)
+        if runner.unrecorded is not None:
+            _insist(means, notebook, trial)
+        prune_images(means)
+    if runner.bug_of_ours is not None:
+        raise runner.bug_of_ours
+    return trial, runner.interrupted
+
+
+def refuse_candidate(means: Means, wish: Wish, reason: str) -> Trial:
+    """Write down a trial that was refused before anything was touched, and return it."""
+    now = means.clock.now()
+    refused = Trial(
+        candidate=wish.candidate,
+        device_state=means.device().state,
+        bug_id=means.settings.bug.id,
+        started_at=now,
+        finished_at=now,
+        stage=Stage.DONE,
+        outcome=Outcome.REFUSED,
+        failed_stage=Stage.PREFLIGHT,
+        reason=reason,
+        by_hand=wish.by_hand,
+        setup=wish.setup,
+    )
+    with means.store.transaction() as tx:
+        (candidate,) = candidate_store.upsert_candidates(tx, (wish.candidate,))
+        return trials.new_trial(tx, replace(refused, candidate=candidate))
+
+
+def _opened(means: Means, wish: Wish) -> Trial:
+    device = means.device()
+    trial = Trial(
+        candidate=wish.candidate,
+        device_state=device.state,
+        bug_id=means.settings.bug.id,
+        started_at=means.clock.now(),
+        by_hand=wish.by_hand,
+        setup=wish.setup,
+    )
+    (means.data_dir / "cancel").unlink(missing_ok=True)
+    with means.store.transaction() as tx:
+        (candidate,) = candidate_store.upsert_candidates(tx, (wish.candidate,))
+        return trials.new_trial(tx, replace(trial, candidate=candidate))
+
+
+def _order(means: Means, wish: Wish) -> Order:
+    settings = means.settings
+    policy = settings.trial.bring_up
+    return Order(
+        candidate=wish.candidate,
+        engine=wish.engine,
+        profiles=wish.profiles,
+        bug=settings.bug,
+        trial=settings.trial,
+        device=settings.device,
+        data_dir=means.data_dir,
+        repeats=wish.repeats or settings.trial.repeats,
+        ask_bring_up=wish.by_hand or policy != "by-hand",
+        unless_present=policy == "unless-present",
+        force=wish.force,
+        soak=settings.acceptance.soak if wish.soak is None else wish.soak,
+        must_end_by=wish.window_ends,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotebook:
+    """Keeps a trial's steps in the database; with the last step goes the notice, in one transaction."""
+
+    means: Means
+    candidate: Candidate
+
+    def step(self, trial: Trial) -> None:
+        with self.means.store.transaction() as tx:
+            now = self.means.clock.now()
+            trials.record_trial(tx, trial, now)
+            if trial.outcome is not None and trial.stage in (Stage.DONE, Stage.RESTORE):
+                _tell(tx, trial, now)
+
+    def pulled(self, image: LocalImage) -> None:
+        note_pulled(self.means, image.id)
+
+    def read(self, reading: StaticReading) -> None:
+        candidate, now = self.candidate, self.means.clock.now()
+        digest = candidate.digest or f"name:{candidate.image}"
+        record = StaticRecord(candidate.source, candidate.engine, candidate.image, reading.torch, digest, reading, now)
+        with self.means.store.transaction() as tx:
+            statics.save_static(tx, record)
+
+    def is_withdrawn(self) -> bool:
+        return (self.means.data_dir / "cancel").exists()
+
+
+def _tell(tx: Transaction, trial: Trial, now: datetime) -> None:
+    if trial.owed:
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", "owed", (str(trial.id),), now))
+    if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
+        kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
+        outbox.enqueue(tx, Notice(kind, f"trial:{trial.id}", "trial", (str(trial.id),), now))
+
+
+def _insist(means: Means, notebook: StoredNotebook, trial: Trial) -> None:
+    """Write the end of the trial once the database can be written again; give up, loudly, after half a minute."""
+    ends = means.clock.monotonic() + _STORE_PATIENCE
+    while True:
+        try:
+            return notebook.step(trial)
+        except StoreError as error:
+            if means.clock.monotonic() >= ends:
+                raise
+            means.say(f"the end of trial {trial.id} is not written yet: {error}")
+            means.clock.sleep(2)

@@ -1,0 +1,36 @@
+"""What a person means who names an image, and whether it was tried already. Pure."""
+
+from collections.abc import Sequence
+
+from watcher.model.container import LocalImage
+from watcher.model.device import DeviceFacts
+from watcher.model.trial import Candidate, Outcome, Trial
+from watcher.planner.candidates import fingerprint
+from watcher.planner.due import is_quarantined
+from watcher.planner.versions import parse_tag
+
+
+def repository_of(image: str) -> str:
+    """Return the repository of a reference: without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def named_candidate(image: str, engine: str, local: LocalImage | None) -> Candidate:
+    """Return the candidate for a reference that no source shows; by content where the image is there already."""
+    digest = image.partition("@")[2] or (local.digest or local.id if local else None)
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    content = fingerprint(digest) if digest else f"name:{image}"
+    return Candidate(engine, image, digest, content, compatible=True, version=parse_tag(tag).version)
+
+
+def reason_not_again(candidate: Candidate, past: Sequence[Trial], device: DeviceFacts, setup: str) -> str | None:
+    """Return why a trial by hand is refused unless forced: the same was judged, or the bench is in quarantine."""
+    for trial in past:
+        same = trial.candidate.fingerprint == candidate.fingerprint and trial.setup == setup
+        if same and trial.outcome is Outcome.VERDICT and trial.device_state.key == device.state.key:
+            return f"the same content was judged on this device as trial {trial.id}; --force tries it again"
+    if is_quarantined(past, device.state.boot_id):
+        return "two trials in a row failed on our side on this boot; reboot, or try again with --force"
+    return None

@@ -1,0 +1,274 @@
+"""What is due: which candidate would be tried by itself now, and what holds the others back.
+
+    after                 again
+    a verdict             never for the same content on the same device state and setup
+    bench trouble         after a growing delay, `retries` times
+    refused               at its `retry_at`
+    cancelled             after the cool-down, or at the next `check-now`
+    another L4T, driver,  the newest compatible candidate
+    model or profile
+    several waiting       the newest; the older ones are superseded
+
+What was there at the first look is never due until the device or the setup changed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from watcher.model.device import DeviceFacts
+from watcher.model.trial import Candidate, Outcome, Trial
+from watcher.planner import window
+from watcher.planner.candidates import newest_first
+
+FIRST_DELAY = timedelta(minutes=30)
+_GROWTH = 4
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that automatic trials go by.
+
+    Attributes:
+        engine: the one which automatic trials bring up.
+        auto_missing: what keeps automatic trials off, as keys for a person; empty when they are on.
+        hours: the window, None for any time; in `zone`.
+    """
+
+    engine: str
+    auto_missing: tuple[str, ...] = ()
+    cool_down: timedelta = timedelta(hours=6)
+    total: timedelta = timedelta(minutes=30)
+    retries: int = 3
+    hours: window.Hours = None
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where things stand now.
+
+    Attributes:
+        setup: hash of model, profiles and mounts, as kept with each trial.
+        quarantined: two trials in a row failed on our side, see `is_quarantined`.
+        device_changed: L4T or driver are not those on which the sources were first looked at.
+        check_now: a person asked for a check: window and cool-down do not hold anything back.
+    """
+
+    device: DeviceFacts
+    setup: str
+    now: datetime
+    paused_until: datetime | None = None
+    quarantined: bool = False
+    device_changed: bool = False
+    check_now: bool = False
+
+
+def plan(
+    candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
+) -> tuple[Candidate, ...]:
+    """Return the candidates, newest first, with `due` and `waiting_for` as they are now. At most one is due."""
+    planned = []
+    for candidate, hold in _held(candidates, trials, rules, standing):
+        due = hold is not None and not hold.reasons
+        waiting = "; ".join(hold.reasons) or None if hold else None
+        planned.append(replace(candidate, due=due, waiting_for=waiting))
+    return tuple(planned)
+
+
+def next_due(planned: Iterable[Candidate]) -> Candidate | None:
+    """Return what would be tried now, of candidates that `plan` went over."""
+    return next((candidate for candidate in planned if candidate.due), None)
+
+
+def next_start(
+    candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
+) -> tuple[Candidate, datetime] | None:
+    """Return the next automatic trial and when it starts if nothing else happens; None when none can be foreseen."""
+    for candidate, hold in _held(candidates, trials, rules, standing):
+        if hold and not hold.is_final and not hold.superseded:
+            ready = max(hold.until, standing.now)
+            starts = ready if standing.check_now else window.next_start(rules.hours, rules.zone, ready, rules.total)
+            return (candidate, starts) if starts else None
+    return None
+
+
+def is_quarantined(trials: Sequence[Trial], boot_id: str | None, cleared_at: datetime | None = None) -> bool:
+    """Return whether the last two trials that ended failed on our side, on this boot, since the last clean `doctor`."""
+    ended = [trial for trial in trials if trial.outcome in _EVIDENCE]
+    last_two = sorted(ended, key=_ended)[-2:]
+    return len(last_two) == 2 and all(
+        trial.outcome is Outcome.BENCH
+        and trial.device_state.boot_id == boot_id
+        and (cleared_at is None or _ended(trial) > cleared_at)
+        for trial in last_two
+    )
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What holds a candidate back that should be tried; nothing in it means that it is due.
+
+    `until` is the last of the times named; `is_final` when no time helps.
+    """
+
+    reasons: list[str] = field(default_factory=list)
+    until: datetime = _LONG_AGO
+    is_final: bool = False
+    superseded: bool = False
+
+    def wait(self, reason: str, until: datetime | None = None) -> None:
+        self.reasons.append(reason)
+        if until is None:
+            self.is_final = True
+        else:
+            self.until = max(self.until, until)
+
+
+def _held(
+    candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
+) -> list[tuple[Candidate, _Hold | None]]:
+    """Return each candidate with its hold, newest first; None where there is no reason to try it."""
+    ranked = newest_first(candidates)
+    history = _History(trials, rules.engine, standing)
+    newest = next((one for one in ranked if one.compatible and not one.skipped and one.engine == rules.engine), None)
+    held: list[tuple[Candidate, _Hold | None]] = []
+    ahead: list[Candidate] = []
+    for candidate in ranked:
+        hold = None
+        if history.wants(candidate, is_newest=candidate == newest):
+            hold = _hold(candidate, history, rules, standing)
+            rival = next((one for one in ahead if _supersedes(one, candidate, history)), None)
+            if rival is not None:
+                hold = _Hold([f"superseded by {rival.image}"], superseded=True)
+        held.append((candidate, hold))
+        if candidate.engine == rules.engine and _runs_ahead(candidate, hold, history, rules):
+            ahead.append(candidate)
+    return held
+
+
+def _runs_ahead(candidate: Candidate, hold: _Hold | None, history: "_History", rules: Rules) -> bool:
+    """Return whether a candidate stands before older ones: it waits itself, or it had its verdict."""
+    if not candidate.compatible or candidate.skipped:
+        return False
+    return history.verdict_on(candidate) is not None or (
+        hold is not None and len(history.bench_on(candidate)) <= rules.retries
+    )
+
+
+def _supersedes(newer: Candidate, older: Candidate, history: "_History") -> bool:
+    """Return whether the newer one makes the older pointless: it still waits, or was tried when the older was there."""
+    verdict = history.verdict_on(newer)
+    return newer.engine == older.engine and (verdict is None or _first_seen(older) <= verdict.started_at)
+
+
+class _History:
+    """The trials of each content, on the device state and setup of now and on others."""
+
+    def __init__(self, trials: Sequence[Trial], engine: str, standing: Standing) -> None:
+        self._standing = standing
+        self._by_content: dict[tuple[str, str], list[Trial]] = {}
+        for trial in sorted(trials, key=_ended):
+            self._by_content.setdefault((trial.candidate.engine, trial.candidate.fingerprint), []).append(trial)
+        verdicts = [one for one in trials if one.outcome is Outcome.VERDICT and one.candidate.engine == engine]
+        self._is_new_ground = not any(map(self._is_here, verdicts)) and (bool(verdicts) or standing.device_changed)
+
+    def wants(self, candidate: Candidate, *, is_newest: bool) -> bool:
+        """Return whether there is a reason to try it: it is news, or it is the newest on ground that is new."""
+        if not candidate.compatible or candidate.skipped or self.verdict_on(candidate):
+            return False
+        return not candidate.baseline or (is_newest and self._is_new_ground) or bool(self._retryable(candidate))
+
+    def verdict_on(self, candidate: Candidate) -> Trial | None:
+        """Return the last verdict on this content, here."""
+        return next((one for one in reversed(self._here(candidate)) if one.outcome is Outcome.VERDICT), None)
+
+    def bench_on(self, candidate: Candidate) -> list[Trial]:
+        return [one for one in self._here(candidate) if one.outcome is Outcome.BENCH]
+
+    def last_on(self, candidate: Candidate) -> Trial | None:
+        return next(reversed(self._here(candidate)), None)
+
+    def _retryable(self, candidate: Candidate) -> list[Trial]:
+        """Return trials that ended without a verdict and were not asked for by hand: these are owed another one."""
+        return [one for one in self._here(candidate) if not one.by_hand]
+
+    def _here(self, candidate: Candidate) -> list[Trial]:
+        ours = self._by_content.get((candidate.engine, candidate.fingerprint), [])
+        return [trial for trial in ours if self._is_here(trial)]
+
+    def _is_here(self, trial: Trial) -> bool:
+        return trial.device_state.key == self._standing.device.state.key and trial.setup == self._standing.setup
+
+
+def _hold(candidate: Candidate, history: _History, rules: Rules, standing: Standing) -> _Hold:
+    hold = _Hold()
+    if candidate.engine != rules.engine:
+        hold.wait(f"automatic trials bring up {rules.engine} only")
+    if rules.auto_missing:
+        hold.wait(f"automatic trials are off until {', '.join(rules.auto_missing)} {_is_or_are(rules)} set")
+    if standing.quarantined:
+        hold.wait("two trials in a row failed on our side: reboot, or a clean `watcher doctor`")
+    if standing.paused_until and standing.paused_until > standing.now:
+        hold.wait(f"paused until {_stamp(standing.paused_until)}", standing.paused_until)
+    _hold_after_trials(hold, candidate, history, rules, standing)
+    if not standing.check_now:
+        _hold_for_time(hold, candidate, rules, standing)
+    return hold
+
+
+def _hold_after_trials(hold: _Hold, candidate: Candidate, history: _History, rules: Rules, standing: Standing) -> None:
+    last, bench = history.last_on(candidate), history.bench_on(candidate)
+    if last is not None and last.outcome is None:
+        hold.wait(f"trial {last.id} is running")
+    elif len(bench) > rules.retries:
+        hold.wait(f"given up after {len(bench)} trials that failed on our side; `watcher trial run` tries it by hand")
+    elif last is not None and (until := _again_at(last, len(bench), rules, standing)) > standing.now:
+        hold.wait(f"again at {_stamp(until)} after {_told(last)}", until)
+
+
+def _again_at(last: Trial, bench: int, rules: Rules, standing: Standing) -> datetime:
+    ended = _ended(last)
+    match last.outcome:
+        case Outcome.BENCH:
+            delay: timedelta = FIRST_DELAY * _GROWTH ** max(bench - 1, 0)
+            return max(ended + delay, last.retry_at or ended)
+        case Outcome.REFUSED:
+            return last.retry_at or ended + FIRST_DELAY
+        case Outcome.CANCELLED:
+            return ended if standing.check_now else ended + rules.cool_down
+        case _:
+            return ended
+
+
+def _hold_for_time(hold: _Hold, candidate: Candidate, rules: Rules, standing: Standing) -> None:
+    settled = _first_seen(candidate) + rules.cool_down
+    if not candidate.baseline and settled > standing.now:
+        hold.wait(f"cool-down until {_stamp(settled)}", settled)
+    if not window.fits(rules.hours, rules.zone, standing.now, rules.total):
+        opens = window.next_start(rules.hours, rules.zone, max(standing.now, hold.until), rules.total)
+        reason = f"the window, which opens for it at {_stamp(opens)}" if opens else "a window longer than trial.total"
+        hold.wait(reason, opens)
+
+
+def _told(trial: Trial) -> str:
+    what = {Outcome.BENCH: "trouble on our side", Outcome.REFUSED: "a refusal"}.get(trial.outcome or Outcome.CANCELLED)
+    return f"{what or 'a cancelled trial'}{': ' + trial.reason if trial.reason else ''}"
+
+
+def _first_seen(candidate: Candidate) -> datetime:
+    return candidate.first_seen or _LONG_AGO
+
+
+def _ended(trial: Trial) -> datetime:
+    return trial.finished_at or trial.started_at
+
+
+def _is_or_are(rules: Rules) -> str:
+    return "is" if len(rules.auto_missing) == 1 else "are"
+
+
+def _stamp(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,212 @@
+"""The registry protocol: where a repository is, how to get in, and what manifests say."""
+
+import json
+import re
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from watcher.errors import SourceChanged, SourceUnavailable
+from watcher.fetch.client import Fetched, Fetcher
+from watcher.fetch.hosts import resolve
+from watcher.fetch.refusals import shown
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST))
+"""All four: a registry converts, or picks another one, where a type is missing, and the digest changes with it."""
+
+_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository in a registry: `base` is the registry's address, `path` as the registry knows it."""
+
+    registry: str
+    base: str
+    path: str
+
+    @classmethod
+    def of(cls, image: str, registry_url: str | None = None) -> Self:
+        """Return where `dustynv/vllm`, `ghcr.io/owner/name` or `localhost:5000/name` is."""
+        registry, _, path = image.partition("/")
+        if not ("." in registry or ":" in registry or registry == "localhost"):
+            registry, path = "docker.io", image
+        if registry in _HUB:
+            registry, path = "docker.io", path if "/" in path else f"library/{path}"
+        return cls(registry, (registry_url or _base(registry)).rstrip("/"), path)
+
+    @property
+    def api(self) -> str:
+        return f"{self.base}/v2/{self.path}"
+
+    @property
+    def is_docker_hub(self) -> bool:
+        return self.base == "https://registry-1.docker.io"
+
+    def page(self, tag: str) -> str:
+        """Return a page that a person can open: the registry's own answer where no site is known."""
+        owner, _, name = self.path.rpartition("/")
+        match self.registry:
+            case "docker.io" if owner == "library":
+                return f"https://hub.docker.com/_/{name}/tags?{urlencode({'name': tag})}"
+            case "docker.io":
+                return f"https://hub.docker.com/r/{self.path}/tags?{urlencode({'name': tag})}"
+            case "ghcr.io":
+                return f"https://github.com/orgs/{owner}/packages/container/package/{name.replace('/', '%2F')}"
+            case "nvcr.io":
+                return f"https://catalog.ngc.nvidia.com/orgs/{owner}/containers/{name}"
+            case "quay.io":
+                return f"https://quay.io/repository/{self.path}?tab=tags"
+            case _:
+                return f"{self.api}/tags/list"
+
+
+class RegistryLogin:
+    """Gets past a registry's anonymous token: one per look, shared by all its requests."""
+
+    def __init__(self, fetcher: Fetcher, repository: Repository) -> None:
+        self._fetcher = fetcher
+        self._repository = repository
+        self._lock = threading.Lock()
+        self._token: str | None = None
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        accept: str,
+        values: Collection[int] = (),
+        elsewhere: bool = False,
+        max_body: int | None = None,
+    ) -> Fetched:
+        """Return the answer of a GET or HEAD, with a new token where the registry wants one. Raises SourceError."""
+        token = self._token
+        for is_last in (False, True):
+            headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+            expected = (*values, 401)
+            if method == "HEAD":
+                answer = self._fetcher.head(url, headers=headers, values=expected)
+            else:
+                answer = self._fetcher.get(
+                    url, headers=headers, values=expected, elsewhere=elsewhere, max_body=max_body
+                )
+            if answer.status != 401:
+                return answer
+            if not is_last:
+                token = self._renewed(token, answer.headers.get("www-authenticate", ""), url)
+        raise SourceUnavailable("the registry does not let us in without a login", url=shown(url))
+
+    def _renewed(self, refused: str | None, challenge: str, url: str) -> str:
+        """Return a token other than the refused one; whoever comes first asks for it."""
+        with self._lock:
+            if self._token is None or self._token == refused:
+                self._token = self._ask_for_token(challenge, url)
+            return self._token
+
+    def _ask_for_token(self, challenge: str, url: str) -> str:
+        values = parse_challenge(challenge)
+        if not challenge.lower().startswith("bearer") or "realm" not in values:
+            raise SourceUnavailable("the registry does not let us in without a login", url=shown(url))
+        realm = resolve(url, values["realm"])
+        scope = values.get("scope") or f"repository:{self._repository.path}:pull"
+        query = {"scope": scope} | ({"service": values["service"]} if "service" in values else {})
+        separator = "&" if "?" in realm else "?"
+        return parse_token(self._fetcher.get(f"{realm}{separator}{urlencode(query)}", elsewhere=True).body)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An index (`children`: architecture, variant, digest; no config) or the manifest of one image (`config`)."""
+
+    config: str | None = None
+    children: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(architecture for architecture, _, _ in self.children))
+
+    def child_for(self, architecture: str) -> str | None:
+        """Return the digest for an architecture: a plain or `v8` variant first, as Docker chooses for arm64."""
+        mine = [(variant not in ("", "v8"), digest) for name, variant, digest in self.children if name == architecture]
+        return min(mine, key=lambda pair: pair[0])[1] if mine else None
+
+
+def parse_challenge(header: str) -> dict[str, str]:
+    """Return realm, service and scope of a `WWW-Authenticate` header."""
+    return {key.lower(): value for key, value in _CHALLENGE.findall(header)}
+
+
+def parse_token(body: bytes) -> str:
+    answer = _object(body, "the token service did not answer as such")
+    token = answer.get("token") or answer.get("access_token")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise SourceChanged("the token service sent no token")
+    return token
+
+
+def parse_tags(body: bytes) -> tuple[str, ...]:
+    """Return the tags of one page of `tags/list`; a repository without any sends null. Raises SourceChanged."""
+    tags = _object(body, "the registry's list of tags has another form").get("tags", ())
+    if tags is None:
+        return ()
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
+        raise SourceChanged("the registry's list of tags has another form")
+    return tuple(tags)
+
+
+def parse_manifest(body: bytes) -> Manifest:
+    """Return an index or manifest; attestations (architecture `unknown`) are no children. Raises SourceChanged."""
+    answer = _object(body, "the registry's manifest has another form")
+    if isinstance(listed := answer.get("manifests"), list):
+        return Manifest(children=tuple(child for entry in listed if (child := _child(entry))))
+    config = answer.get("config")
+    digest = config.get("digest") if isinstance(config, dict) else None
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise SourceChanged("the registry's manifest names no configuration", media_type=answer.get("mediaType"))
+    return Manifest(config=digest)
+
+
+def parse_architecture(body: bytes) -> str | None:
+    """Return the architecture in an image's configuration, None where it does not say. Raises SourceChanged."""
+    architecture = _object(body, "the image's configuration has another form").get("architecture")
+    return architecture if isinstance(architecture, str) and architecture else None
+
+
+def _child(entry: object) -> tuple[str, str, str] | None:
+    if not isinstance(entry, dict):
+        raise SourceChanged("the registry's manifest has another form")
+    platform, digest = entry.get("platform"), entry.get("digest")
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise SourceChanged("the registry's index names something without a digest")
+    if not isinstance(platform, dict) or platform.get("os") != "linux":
+        return None
+    architecture, variant = platform.get("architecture"), platform.get("variant")
+    if not isinstance(architecture, str) or architecture == "unknown":
+        return None
+    return architecture, variant if isinstance(variant, str) else "", digest
+
+
+def _base(registry: str) -> str:
+    if registry == "docker.io":
+        return "https://registry-1.docker.io"
+    name = registry.partition(":")[0]
+    return f"{'http' if name == 'localhost' or name.startswith('127.') else 'https'}://{registry}"
+
+
+def _object(body: bytes, otherwise: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise SourceChanged(otherwise)
+    return answer

@@ -1,0 +1,82 @@
+"""Candidates, found again by their content: id, first sight and a person's `skip` outlive every planning."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from watcher.model.trial import Candidate
+from watcher.store.database import Transaction
+from watcher.store.tables import candidates as table
+from watcher.store.upsert import upsert
+
+
+def upsert_candidates(tx: Transaction, found: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Keep candidates and return them as stored, in the order given.
+
+    One with the same engine and fingerprint keeps its id, its first sight and whether it is skipped.
+    """
+    wanted = tuple(found)
+    upsert(tx, table, [_values(one) for one in wanted], by=("engine", "fingerprint"), kept=("first_seen", "skipped"))
+    _fill_first_sight(tx, wanted)
+    stored = {(one.engine, one.fingerprint): one for one in candidates(tx)} if wanted else {}
+    return tuple(stored[one.engine, one.fingerprint] for one in wanted)
+
+
+def candidates(tx: Transaction) -> tuple[Candidate, ...]:
+    """Return every candidate there ever was, in order of id."""
+    return tuple(map(_candidate, tx.execute(select(table).order_by(table.c.id))))
+
+
+def set_skipped(tx: Transaction, candidate_id: int, skipped: bool = True) -> bool:
+    """Leave a candidate out, or in again; return False when there is none with this id."""
+    changed = tx.execute(update(table).where(table.c.id == candidate_id).values(skipped=skipped))
+    return changed.rowcount == 1
+
+
+def _fill_first_sight(tx: Transaction, wanted: tuple[Candidate, ...]) -> None:
+    """Give a first sight to those that had none, such as one that was first tried by hand."""
+    rows = {(one.engine, one.fingerprint): one.first_seen for one in wanted if one.first_seen}
+    unseen = tx.execute(select(table.c.id, table.c.engine, table.c.fingerprint).where(table.c.first_seen.is_(None)))
+    for row in unseen.all():
+        if when := rows.get((row.engine, row.fingerprint)):
+            tx.execute(update(table).where(table.c.id == row.id).values(first_seen=when))
+
+
+def _values(one: Candidate) -> dict[str, Any]:
+    return {
+        "engine": one.engine,
+        "fingerprint": one.fingerprint,
+        "image": one.image,
+        "digest": one.digest,
+        "source": one.source,
+        "compatible": one.compatible,
+        "reasons": one.reasons,
+        "due": one.due,
+        "waiting_for": one.waiting_for,
+        "version": one.version,
+        "published_at": one.published_at,
+        "first_seen": one.first_seen,
+        "baseline": one.baseline,
+        "skipped": one.skipped,
+    }
+
+
+def _candidate(row: Row[Any]) -> Candidate:
+    return Candidate(
+        engine=row.engine,
+        image=row.image,
+        digest=row.digest,
+        fingerprint=row.fingerprint,
+        source=row.source,
+        compatible=row.compatible,
+        reasons=row.reasons,
+        due=row.due,
+        waiting_for=row.waiting_for,
+        version=row.version,
+        published_at=row.published_at,
+        first_seen=row.first_seen,
+        baseline=row.baseline,
+        skipped=row.skipped,
+        id=row.id,
+    )

@@ -1,0 +1,214 @@
+"""Open the database, keep its schema current, and turn SQLite's troubles into sentences that say what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from watcher.errors import StoreError
+from watcher.store.tables import metadata
+
+REVISION = "0001"
+"""The newest migration; a test holds it equal to alembic's head, so that opening need not import alembic."""
+FILE_NAME = "watcher.db"
+BUSY_SECONDS = 10.0
+_VERSION_TABLE = """
+CREATE TABLE alembic_version (
+  version_num VARCHAR(32) NOT NULL,
+  CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+""".strip()
+
+Transaction: TypeAlias = Connection
+"""The open transaction, handed to the functions of this package; nobody else calls its methods."""
+
+_LOCKED = "the database is held by another process; wait until that ends, or end it if it hangs"
+_SENTENCES = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_FULL: "the disk is full; make room where data_dir is, what was stored before is not lost",
+    sqlite3.SQLITE_IOERR: "the disk failed while the database was used; look for free space and at the system's log",
+    sqlite3.SQLITE_READONLY: "the database may not be written; give data_dir and its files to the watcher's user",
+    sqlite3.SQLITE_CANTOPEN: "the database could not be opened; look at the owner of data_dir and at free space",
+    sqlite3.SQLITE_CORRUPT: "the database is damaged; put a backup in its place, or move it away to begin anew",
+    sqlite3.SQLITE_NOTADB: "the database is damaged; put a backup in its place, or move it away to begin anew",
+}
+_OTHERWISE = "the database could not be read or written; `watcher doctor` says more"
+
+
+class Store:
+    """The open database of one `data_dir`; safe between threads."""
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self._engine = engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Lend a transaction that may write: one at a time over all processes, kept whole or not at all.
+
+        Raises StoreError, and then nothing of it is stored.
+        """
+        with store_errors(self.path), self._engine.begin() as connection:
+            yield connection
+
+    def backup(self, target: Path) -> None:
+        """Write a whole, consistent copy; `target` appears only once it is complete. Raises StoreError."""
+        with store_errors(self.path):
+            copy_database(self.path, target)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_store(data_dir: Path) -> Store:
+    """Open the database, made or migrated where needed (a copy is kept before a migration). Raises StoreError."""
+    path = data_dir / FILE_NAME
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError("data_dir could not be created", path=str(data_dir), reason=error.strerror) from error
+    with store_errors(path):
+        _ensure_wal(path)
+        engine = writing_engine(path)
+        revision = read_revision(path) or _make_schema(path, engine)
+        if revision != REVISION:
+            from watcher.store.migrate import migrate
+
+            migrate(path)
+        return Store(path, engine)
+
+
+def _make_schema(path: Path, engine: Engine) -> str | None:
+    """Make a new database from the tables: what the migrations give (a test compares), in a tenth of the time."""
+    with engine.begin() as connection:  # holds the lock: another process may have been faster
+        if found := read_revision(path):
+            return found
+        metadata.create_all(connection)
+        connection.exec_driver_sql(_VERSION_TABLE)
+        connection.exec_driver_sql("INSERT INTO alembic_version (version_num) VALUES (?)", (REVISION,))
+        return REVISION
+
+
+def open_store_readonly(data_dir: Path) -> Store:
+    """Open an existing database to read it as it stands, writing nothing, not even on a full or read-only disk.
+
+    Raises StoreError where there is none, or where it has another revision.
+    """
+    path = data_dir / FILE_NAME
+    if not path.is_file():
+        raise StoreError("there is no database yet; `watcher check-now` makes one", path=str(path))
+    with store_errors(path):
+        for mode in ("mode=ro", "immutable=1"):  # a full disk has no room for the index of the write-ahead log
+            engine = reading_engine(path, mode)
+            try:
+                revision = _revision_of(engine)
+            except exc.OperationalError:
+                engine.dispose()
+                continue
+            if revision == REVISION:
+                return Store(path, engine)
+            engine.dispose()
+            raise StoreError("the database has another revision; run `watcher db upgrade`", found=revision)
+    raise StoreError(_SENTENCES[sqlite3.SQLITE_CANTOPEN], path=str(path))
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite reports of disk, locks and files into StoreError; a broken rule of the schema is our bug."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise
+    except exc.DatabaseError as error:
+        raise _store_error(error.orig, path) from error
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise _store_error(error, path) from error
+
+
+def _store_error(error: BaseException | None, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", None)
+    sentence = _SENTENCES.get(code & 0xFF, _OTHERWISE) if isinstance(code, int) else _OTHERWISE
+    return StoreError(sentence, path=str(path), reason=str(error))
+
+
+def _ensure_wal(path: Path) -> None:
+    """Make sure the file keeps a write-ahead log: readers are never held up, and a killed writer leaves no trace."""
+    with _closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def read_revision(path: Path) -> str | None:
+    """Return the revision of the schema, None for a database without one."""
+    with _closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(row[0]) if row else None
+
+
+def _revision_of(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """Copy what is committed to `target`, by way of a neighbour that is renamed when it is whole."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        with _closing(sqlite3.connect(path)) as source, _closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, easy to carry away
+        partial.replace(target)
+    except OSError as error:
+        raise StoreError("the backup could not be written", path=str(target), reason=error.strerror) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def writing_engine(path: Path, foreign_keys: bool = True) -> Engine:
+    """Return an engine whose transactions begin by taking the lock: none fails halfway for want of it."""
+    return _engine(f"sqlite:///{path}", foreign_keys, begin="BEGIN IMMEDIATE")
+
+
+def reading_engine(path: Path, mode: str) -> Engine:
+    return _engine(f"sqlite:///file:{_quoted(path)}?{mode}&uri=true", foreign_keys=True, begin="BEGIN")
+
+
+def _engine(url: str, foreign_keys: bool, begin: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  SQLAlchemy's form
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path))
+
+
+@contextmanager
+def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,170 @@
+"""What the sources show: facts, events, what is remembered of each source, and the hosts to leave alone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select
+
+from watcher.model.facts import Event, Fact, KnownFact, SourceState, Traffic
+from watcher.store.database import Transaction
+from watcher.store.tables import events, facts, sources
+from watcher.store.tables import holds as held_hosts
+from watcher.store.upsert import CHUNK, chunks, upsert
+
+_FACT = (
+    facts.c.kind,
+    facts.c.name,
+    facts.c.version,
+    facts.c.digest,
+    facts.c.url,
+    facts.c.published_at,
+    facts.c.yanked,
+    facts.c.prerelease,
+    facts.c.detail,
+)
+_KNOWN = (facts.c.first_seen, facts.c.missed, facts.c.withdrawn, facts.c.baseline)
+_FIELDS = len(_FACT)
+
+
+def known_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
+    """Return what is stored of a source, by the fact's key."""
+    found = tx.execute(select(facts.c.key, *_FACT, *_KNOWN).where(facts.c.source == source))
+    return {row[0]: _known(row[1:]) for row in found}
+
+
+def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
+    """Return every fact with its source's name, in order of source and key."""
+    found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).order_by(facts.c.source, facts.c.key))
+    return tuple((row[0], _known(row[1:])) for row in found)
+
+
+def save_look(
+    tx: Transaction, state: SourceState, known: Iterable[KnownFact], found: Iterable[Event]
+) -> tuple[Event, ...]:
+    """Keep what one look brought and return its events with their ids.
+
+    `known` may hold all facts of the source or only those that changed: an equal row is not written again.
+    """
+    upsert(tx, facts, [_row_of(state.name, fact) for fact in known])
+    save_source_state(tx, state)
+    return _added(tx, tuple(found))
+
+
+def source_states(tx: Transaction) -> dict[str, SourceState]:
+    """Return what is remembered of each source, by its name."""
+    return {row.name: _state(row) for row in tx.execute(select(sources).order_by(sources.c.name))}
+
+
+def save_source_state(tx: Transaction, state: SourceState) -> None:
+    row = {
+        "name": state.name,
+        "kind": state.kind,
+        "cursor": state.cursor,
+        "baseline_at": state.baseline_at,
+        "last_look": state.last_look,
+        "last_ok": state.last_ok,
+        "last_change": state.last_change,
+        "failures": state.failures,
+        "told": state.told,
+        "error": state.error,
+        "requests": state.traffic.requests,
+        "not_modified": state.traffic.not_modified,
+        "bytes": state.traffic.bytes,
+    }
+    upsert(tx, sources, [row])
+
+
+def events_since(tx: Transaction, when: datetime | None = None, limit: int | None = None) -> tuple[Event, ...]:
+    """Return the events from `when` on (None: all), oldest first; of more than `limit` the newest."""
+    query = select(events).order_by(events.c.id.desc()).limit(limit)
+    if when is not None:
+        query = query.where(events.c.seen_at >= when)
+    return tuple(reversed(_events(tx, query)))
+
+
+def events_by_id(tx: Transaction, ids: Iterable[int]) -> tuple[Event, ...]:
+    """Return the events with these ids, oldest first; an id that is not there is passed over."""
+    wanted = sorted(set(ids))
+    return tuple(
+        event
+        for some in chunks(wanted, CHUNK)
+        for event in _events(tx, select(events).where(events.c.id.in_(some)).order_by(events.c.id))
+    )
+
+
+def holds(tx: Transaction) -> dict[str, datetime]:
+    """Return until when which host must not be asked."""
+    return {row.host: row.until for row in tx.execute(select(held_hosts))}
+
+
+def save_holds(tx: Transaction, current: Mapping[str, datetime]) -> None:
+    """Keep exactly these holds: one that is not named any more has ended."""
+    tx.execute(delete(held_hosts))
+    if current:
+        tx.execute(insert(held_hosts), [{"host": host, "until": until} for host, until in current.items()])
+
+
+def _row_of(source: str, known: KnownFact) -> dict[str, Any]:
+    fact = known.fact
+    return {
+        "source": source,
+        "key": fact.key,
+        "kind": fact.kind,
+        "name": fact.name,
+        "version": fact.version,
+        "digest": fact.digest,
+        "url": fact.url,
+        "published_at": fact.published_at,
+        "yanked": fact.yanked,
+        "prerelease": fact.prerelease,
+        "detail": fact.detail,
+        "first_seen": known.first_seen,
+        "missed": known.missed,
+        "withdrawn": known.withdrawn,
+        "baseline": known.baseline,
+    }
+
+
+def _known(values: tuple[Any, ...]) -> KnownFact:
+    return KnownFact(Fact(*values[:_FIELDS]), *values[_FIELDS:])
+
+
+def _state(row: Row[Any]) -> SourceState:
+    return SourceState(
+        name=row.name,
+        kind=row.kind,
+        cursor=row.cursor,
+        baseline_at=row.baseline_at,
+        last_look=row.last_look,
+        last_ok=row.last_ok,
+        last_change=row.last_change,
+        failures=row.failures,
+        told=row.told,
+        error=row.error,
+        traffic=Traffic(row.requests, row.not_modified, row.bytes),
+    )
+
+
+def _added(tx: Transaction, found: tuple[Event, ...]) -> tuple[Event, ...]:
+    if not found:
+        return ()
+    rows = [
+        {
+            "source": event.source,
+            "kind": event.kind,
+            "fact": event.fact,
+            "seen_at": event.seen_at,
+            "previous_digest": event.previous_digest,
+        }
+        for event in found
+    ]
+    ids = tx.execute(insert(events).returning(events.c.id, sort_by_parameter_order=True), rows).scalars()
+    return tuple(replace(event, id=number) for event, number in zip(found, ids, strict=True))
+
+
+def _events(tx: Transaction, query: Select[Any]) -> tuple[Event, ...]:
+    return tuple(
+        Event(row.source, row.kind, row.fact, row.seen_at, row.previous_digest, row.id) for row in tx.execute(query)
+    )

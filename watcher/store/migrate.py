@@ -1,0 +1,63 @@
+"""Bring the schema to the newest revision; imported only when it is not there yet."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from watcher.config.place import shipped
+from watcher.errors import StoreError
+from watcher.store.database import REVISION, Transaction, copy_database, read_revision, writing_engine
+
+
+def migrate(path: Path, target: str = "head") -> None:
+    """Run the missing migrations in one transaction, after a copy of what was there.
+
+    Raises StoreError when a newer watcher wrote the database, or when the copy could not be made.
+    """
+    engine = writing_engine(
+        path, foreign_keys=False
+    )  # a table is changed by making it anew; keys are checked at the end
+    try:
+        with engine.begin() as connection:  # holds the lock: another process may have been faster
+            found = read_revision(path)
+            if found == REVISION and target == "head":
+                return
+            _refuse_the_unknown(found)
+            if found is not None:
+                copy_database(path, path.with_name(f"{path.name}.before-{REVISION}"))
+            command.upgrade(alembic_config(connection), target)
+            _check_keys(connection)
+    finally:
+        engine.dispose()
+
+
+def alembic_config(connection: Transaction | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def head_revision() -> str | None:
+    """Return the newest revision that the shipped migrations know."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def _refuse_the_unknown(revision: str | None) -> None:
+    if revision is None:
+        return
+    try:
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    except CommandError:
+        sentence = "the database was written by a newer watcher; install that again, or put back the copy from before"
+        raise StoreError(sentence, found=revision, known=REVISION) from None
+
+
+def _check_keys(connection: Transaction) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        raise RuntimeError(f"a migration left {len(broken)} rows without what they point to")

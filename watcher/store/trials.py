@@ -1,0 +1,110 @@
+"""Trials and their journal; with them candidates and the few single values (`get_meta`) that planning remembers."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select, text, update
+
+from watcher.model.trial import Stage, Trial
+from watcher.store.candidates import candidates, set_skipped, upsert_candidates
+from watcher.store.database import Transaction
+from watcher.store.tables import journal, meta
+from watcher.store.tables import trials as table
+from watcher.store.upsert import upsert
+
+__all__ = [
+    "StageChange",
+    "candidates",
+    "get_meta",
+    "journal_of",
+    "new_trial",
+    "record_trial",
+    "set_meta",
+    "set_skipped",
+    "trial",
+    "trials",
+    "unfinished_trials",
+    "upsert_candidates",
+]
+_FIELDS = tuple(field.name for field in fields(Trial) if field.name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """A row of the journal; `old` is None where the trial began."""
+
+    old: Stage | None
+    new: Stage
+    reason: str
+    at: datetime
+
+
+def new_trial(tx: Transaction, begun: Trial) -> Trial:
+    """Keep a trial that begins and return it with its id; its candidate is kept too where it was not."""
+    candidate = begun.candidate if begun.candidate.id else upsert_candidates(tx, (begun.candidate,))[0]
+    begun = replace(begun, candidate=candidate)
+    number = tx.execute(insert(table).returning(table.c.id), _values(begun)).scalar_one()
+    _note(tx, number, StageChange(None, begun.stage, begun.reason, begun.started_at))
+    return replace(begun, id=number)
+
+
+def record_trial(tx: Transaction, now: Trial, at: datetime) -> None:
+    """Keep a trial as it stands; a change of stage leaves a row in the journal. Raises LookupError for a strange id."""
+    old = tx.execute(select(table.c.stage).where(table.c.id == now.id)).scalar_one_or_none()
+    if old is None:
+        raise LookupError(f"there is no trial {now.id}")
+    if old is not now.stage:
+        _note(tx, now.id, StageChange(old, now.stage, now.reason, at))
+    tx.execute(update(table).where(table.c.id == now.id), _values(now))
+
+
+def trials(tx: Transaction, limit: int | None = None) -> tuple[Trial, ...]:
+    """Return the trials, newest first."""
+    return _found(tx, select(table).order_by(table.c.id.desc()).limit(limit))
+
+
+def trial(tx: Transaction, number: int) -> Trial | None:
+    return next(iter(_found(tx, select(table).where(table.c.id == number))), None)
+
+
+def unfinished_trials(tx: Transaction) -> tuple[Trial, ...]:
+    """Return the trials that did not reach their end, oldest first."""
+    # written out, not bound: only so does SQLite see that the partial index fits
+    return _found(tx, select(table).where(text("stage != 'done'")).order_by(table.c.id))
+
+
+def journal_of(tx: Transaction, trial_id: int) -> tuple[StageChange, ...]:
+    """Return how a trial went from stage to stage."""
+    query = select(journal).where(journal.c.trial_id == trial_id).order_by(journal.c.id)
+    return tuple(StageChange(row.old_stage, row.new_stage, row.reason, row.at) for row in tx.execute(query))
+
+
+def get_meta(tx: Transaction, key: str) -> str | None:
+    return tx.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+
+def set_meta(tx: Transaction, key: str, value: str | None) -> None:
+    """Keep a single value; None forgets it."""
+    if value is None:
+        tx.execute(delete(meta).where(meta.c.key == key))
+    else:
+        upsert(tx, meta, [{"key": key, "value": value}])
+
+
+def _note(tx: Transaction, trial_id: int, change: StageChange) -> None:
+    row = {"trial_id": trial_id, "old_stage": change.old, "new_stage": change.new, "reason": change.reason}
+    tx.execute(insert(journal), row | {"at": change.at})
+
+
+def _values(kept: Trial) -> dict[str, Any]:
+    values = {name: getattr(kept, name) for name in _FIELDS}
+    return values | {"candidate_id": kept.candidate.id}
+
+
+def _found(tx: Transaction, query: Select[Any]) -> tuple[Trial, ...]:
+    return tuple(map(_trial, tx.execute(query)))
+
+
+def _trial(row: Row[Any]) -> Trial:
+    return Trial(id=row.id, **{name: getattr(row, name) for name in _FIELDS})

@@ -1,0 +1,73 @@
+"""The log of one start: streamed to a capped, compressed file while the engine runs."""
+
+import gzip
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from watcher.errors import HostError
+
+HEAD_BYTES = 32_000_000
+TAIL_BYTES = 4_000_000
+_PIECE = 1 << 16
+
+
+class EngineLog:
+    """Follows a container's output in a thread. The file holds the first 32 MB and the last 4 MB, with a line between."""
+
+    def __init__(self, path: Path, chunks: Iterable[bytes], ready_lines: tuple[str, ...]) -> None:
+        self.path = path
+        self.saw_ready_line = threading.Event()
+        self.last_line = ""
+        self._ready = tuple(line.encode() for line in ready_lines)
+        self._chunks = chunks
+        self._thread = threading.Thread(target=self._write, name="engine-log", daemon=True)
+
+    def start(self) -> "EngineLog":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+        return self
+
+    def finish(self, seconds: float = 10) -> None:
+        """Wait until the container's last line is on disk."""
+        self._thread.join(seconds)
+
+    def _write(self) -> None:
+        written, left_out, tail = 0, 0, bytearray()
+        try:
+            with gzip.open(self.path, "wb", compresslevel=3) as file:
+                for chunk in self._chunks:
+                    self._notice(chunk)
+                    room = HEAD_BYTES - written
+                    file.write(chunk[:room])
+                    written += min(len(chunk), room)
+                    tail += chunk[room:] if room < len(chunk) else b""
+                    if len(tail) > 2 * TAIL_BYTES:
+                        left_out += len(tail) - TAIL_BYTES
+                        del tail[:-TAIL_BYTES]
+                    file.flush()
+                if tail:
+                    file.write(
+                        b"\n[watcher: %d bytes of this log were left out here]\n" % left_out if left_out else b""
+                    )
+                    file.write(tail)
+        except (OSError, HostError):
+            return  # a full disk or a lost daemon ends the record, never the trial: what is on disk stays readable
+
+    def _notice(self, chunk: bytes) -> None:
+        if any(line in chunk for line in self._ready):
+            self.saw_ready_line.set()
+        lines = chunk.rstrip().rsplit(b"\n", 1)
+        self.last_line = lines[-1][-200:].decode(errors="replace") or self.last_line
+
+
+def read_log(path: Path) -> Iterator[bytes]:
+    """Yield the pieces of a kept log; one that was cut off by a crash is read as far as it goes."""
+    try:
+        with gzip.open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except (EOFError, gzip.BadGzipFile):
+        return
+    except FileNotFoundError:
+        return

@@ -1,0 +1,80 @@
+"""Deadlines and signals for a trial: both break out of whatever call the main thread waits in.
+
+A trial spends its time inside blocking calls (a pull, a log, a health check). Raising from the signal handler is the
+one way that ends each of them at once, so that what is owed can be started within seconds. Nothing is raised outside
+of a `deadline` block: bookkeeping and the way back are never torn apart, and a second Ctrl-C leaves no service down.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(BaseException):
+    """SIGTERM or SIGINT arrived. Not an Exception: no handler for ordinary trouble may swallow it."""
+
+
+class DeadlinePassed(BaseException):
+    """The stage, or the whole trial, ran out of time; `whole_trial` says which."""
+
+    def __init__(self, whole_trial: bool) -> None:
+        super().__init__("the trial's total time is over" if whole_trial else "the stage's time is over")
+        self.whole_trial = whole_trial
+
+
+class Interrupts:
+    """Installs the handlers for one trial; a context manager, used in the main thread.
+
+    `noted` is True once a signal asked the program to end.
+    """
+
+    def __init__(self) -> None:
+        self.noted = False
+        self._armed = False
+        self._whole_trial = False
+        self._total_ends: float | None = None
+
+    def __enter__(self) -> "Interrupts":
+        self._previous = {number: signal.signal(number, self._end) for number in ENDING}
+        self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def start_total(self, seconds: float) -> None:
+        """Let the trial's total run from now on."""
+        self._total_ends = time.monotonic() + seconds
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Raise in the block: DeadlinePassed after `seconds` or at the trial's total, Interrupted on a signal."""
+        left = None if self._total_ends is None else self._total_ends - time.monotonic()
+        self._whole_trial = left is not None and left < seconds
+        try:
+            self._armed = True
+            if self.noted:
+                raise Interrupted
+            # zero would disarm the timer
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds if left is None else min(left, seconds)))
+            yield
+        finally:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self.noted = True
+        if self._armed:
+            self._armed = False  # once is enough: what the block still cleans up is not to be torn apart
+            raise Interrupted
+
+    def _ring(self, _number: int, _frame: FrameType | None) -> None:
+        if self._armed:
+            self._armed = False
+            raise DeadlinePassed(self._whole_trial)

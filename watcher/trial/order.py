@@ -1,0 +1,93 @@
+"""What is to be tried, and how: everything that a trial needs to know beforehand."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from watcher.config.bugs import BugSettings
+from watcher.config.engines import EngineSettings, Profile
+from watcher.config.settings import DeviceSection, TrialSection
+from watcher.model.container import ContainerSpec
+from watcher.model.trial import Candidate
+
+LABEL = "watcher.trial"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One trial as it was asked for.
+
+    Attributes:
+        ask_bring_up: question 2 is asked at all; False leaves it at the probe.
+        unless_present: question 2 is not asked when the bug already showed itself.
+        must_end_by: the end of the window for an automatic trial; None by hand.
+        force: lifts what `--force` lifts: heat and memory here, the rest is the planner's.
+    """
+
+    candidate: Candidate
+    engine: EngineSettings
+    profiles: tuple[Profile, ...]
+    bug: BugSettings
+    trial: TrialSection
+    device: DeviceSection
+    data_dir: Path
+    repeats: int = 1
+    ask_bring_up: bool = True
+    unless_present: bool = False
+    force: bool = False
+    soak: timedelta = timedelta(0)
+    must_end_by: datetime | None = None
+
+    @property
+    def planned_starts(self) -> tuple[Profile, ...]:
+        return tuple(profile for profile in self.profiles for _ in range(self.repeats))
+
+
+def setup_of(engine: EngineSettings) -> str:
+    """Return a short hash of what the operator can change about a bring-up: a change makes old content due again."""
+    parts: dict[str, Any] = engine.model_dump(
+        mode="json", include={"entrypoint", "args", "env", "model", "mounts", "network", "shm_size", "ipc", "profiles"}
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(slots=True)
+class _Filler:
+    engine: EngineSettings
+    names: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = {"{model}": self.engine.model or "", "{name}": self.engine.served_name}
+
+    def __call__(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self._one(text) for text in texts)
+
+    def _one(self, text: str) -> str:
+        for name, value in self.names.items():
+            text = text.replace(name, value)
+        return text
+
+
+def engine_spec(order: Order, profile: Profile, image_id: str, trial_id: int) -> ContainerSpec:
+    """Return the container of one start: the engine's settings with the profile laid over them."""
+    engine = order.engine
+    fill = _Filler(engine)
+    return ContainerSpec(
+        image=image_id,
+        entrypoint=fill(engine.entrypoint),
+        args=fill((*engine.args, *profile.args)),
+        env={**engine.env, **profile.env},
+        mounts=engine.parsed_mounts(),
+        writable=engine.writable,
+        runtime=order.device.runtime,
+        network=engine.network,
+        ipc=engine.ipc,
+        shm_bytes=engine.shm_size,
+        memory_bytes=engine.memory,
+        ulimits=engine.ulimits,
+        allow=profile.allow,
+        labels={LABEL: str(trial_id)},
+    )

@@ -1,0 +1,180 @@
+"""Drives one trial: asks the machine where it stands, has the stage's effect, writes down the step, gives back.
+
+What may die where: before `displace` nothing is owed; from then on the owed file says what is, so that a killed
+program leaves nothing that `watcher restore`, the next start, or Docker itself cannot put right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from watcher.errors import HostError, Refused, StoreError, WatcherError
+from watcher.host.owed import clear_debt
+from watcher.model.container import OwedService
+from watcher.model.trial import Outcome, Stage, Trial
+from watcher.ports import Clock, Host, ReportProgress
+from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
+from watcher.trial.machine import Event, Failed, Passed, Progress, Restored, advance
+from watcher.trial.notebook import Notebook
+from watcher.trial.order import Order
+from watcher.trial.restoring import WayBack
+from watcher.trial.seen import Seen, as_record, with_verdict
+from watcher.trial.stages import ServiceBack, Stages, Withdrawn
+
+_OWN_DEADLINES = {Stage.PREFLIGHT: 60.0}
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs one trial to its end. `interrupted` tells the caller to exit 130."""
+
+    order: Order
+    host: Host
+    clock: Clock
+    notebook: Notebook
+    report: ReportProgress
+    interrupted: bool = False
+    unrecorded: StoreError | None = None
+    bug_of_ours: Exception | None = None
+    _progress: Progress = field(default_factory=Progress)
+
+    def run(self, trial: Trial) -> Trial:
+        """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
+        seen = Seen(self.order.bug)
+        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.report)
+        way_back = WayBack(self.host, self.clock)
+        with Interrupts() as interrupts:
+            while self._progress.stage not in (Stage.DONE, Stage.RESTORE):
+                event = self._stepped(stages, interrupts, trial, seen)
+                if isinstance(event, Failed) and seen.stopped_at is not None:
+                    self._first_things_first(way_back, seen, event)
+                self._progress = advance(self._progress, event)
+            trial = self._judged(trial, seen, stages)
+            self._give_back(way_back, trial, seen)
+            self.interrupted = self.interrupted or interrupts.noted
+        return self._closed(trial, seen, way_back)
+
+    def _stepped(self, stages: Stages, interrupts: Interrupts, trial: Trial, seen: Seen) -> Event:
+        """Record the stage, then have its effect; whatever goes wrong becomes an event."""
+        stage = self._progress.stage
+        if (lost := self._recorded(as_record(trial, self._progress, seen))) is not None:
+            return Failed(str(lost))
+        if stage is Stage.DISPLACE and not self._progress.displaced:
+            interrupts.start_total((self.order.trial.total + self.order.soak).total_seconds())
+        try:
+            with interrupts.deadline(self._seconds(stage)):
+                return self._effect(stages, stage)
+        except Interrupted:
+            self.interrupted = True
+            return self._ended(stage, Failed("interrupted", Outcome.CANCELLED))
+        except Withdrawn:
+            self.interrupted = True
+            return self._ended(stage, Failed("ended by watcher restore", Outcome.CANCELLED))
+        except DeadlinePassed as rung:
+            return self._late(stages, stage, rung)
+        except ServiceBack as back:
+            return self._ended(stage, Failed(f"{back} runs again; the trial gave way"))
+        except Refused as refused:
+            stages.trial = replace(stages.trial, retry_at=refused.retry_at)
+            return self._ended(stage, Failed(str(refused), Outcome.REFUSED))
+        except WatcherError as error:
+            return self._ended(stage, Failed(str(error)))
+        except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
+            self.bug_of_ours = error
+            return self._ended(stage, Failed(f"an error of the watcher itself: {type(error).__name__}: {error}"))
+
+    @staticmethod
+    def _ended(stage: Stage, event: Failed) -> Event:
+        """A failed teardown is no failure of the trial: the way back begins all the same."""
+        return Passed() if stage is Stage.TEARDOWN else event
+
+    def _effect(self, stages: Stages, stage: Stage) -> Event:
+        if stage is Stage.PROBE:
+            return stages.probe(already_waited=self._progress.late_probe)
+        if stage is Stage.DISPLACE:
+            return stages.displace(already_named=self._progress.displaced)
+        effect: Callable[[], Event] = getattr(stages, stage.value)
+        return effect()
+
+    def _late(self, stages: Stages, stage: Stage, rung: DeadlinePassed) -> Event:
+        """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
+        if stage is Stage.TEARDOWN:
+            return Passed()
+        if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
+            try:
+                return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)
+            except HostError as error:
+                return Failed(str(error))
+        return Failed(f"{rung} in stage {stage}")
+
+    def _seconds(self, stage: Stage) -> float:
+        if stage is Stage.SOAK:
+            return self.order.soak.total_seconds() + 60
+        if stage in _OWN_DEADLINES:
+            return _OWN_DEADLINES[stage]
+        seconds: float = getattr(self.order.trial.timeouts, stage.value).total_seconds()
+        return seconds
+
+    def _first_things_first(self, way_back: WayBack, seen: Seen, event: Failed) -> None:
+        """Kill the trial container and start what is owed at once when the trial is cut short."""
+        if event.outcome is not Outcome.CANCELLED and "total time" not in event.reason:
+            return
+        try:
+            self.host.remove_trial()
+        except HostError as error:
+            self.report(f"the trial container could not be removed yet: {error}")
+        way_back.start_all(seen.services)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def _judged(self, trial: Trial, seen: Seen, stages: Stages) -> Trial:
+        """Return the record with its verdict: known, and written down, before the wait for health begins."""
+        record = as_record(replace(trial, retry_at=stages.trial.retry_at), self._progress, seen)
+        try:
+            return with_verdict(record, self._progress, seen)
+        except Exception as error:  # noqa: BLE001  see above
+            self.bug_of_ours = error
+            return replace(record, outcome=Outcome.BENCH, reason=f"an error of the watcher itself: {error}")
+
+    def _give_back(self, way_back: WayBack, trial: Trial, seen: Seen) -> None:
+        """Start what is owed, wait until it stands as before, drop the owed file: nothing interrupts this."""
+        if self._progress.stage is not Stage.RESTORE:
+            return
+        self._recorded(trial)
+        for owed in seen.services:
+            self.report(f"starting {owed.service} again")
+        way_back.start_all(seen.services)
+        left = way_back.wait_for(seen.services, self._seconds(Stage.RESTORE), self._paid)
+        if seen.stopped_at is not None:
+            seen.away_seconds = round(self.clock.monotonic() - seen.stopped_at, 1)
+        if left:
+            down = "; ".join(way_back.reports[owed.service].message or owed.service for owed in left)
+            self._progress = advance(self._progress, Failed(down))
+            return
+        clear_debt(self.order.data_dir / "owed", trial.id)
+        self._progress = advance(self._progress, Passed())
+
+    def _paid(self, owed: OwedService) -> None:
+        self.report(f"{owed.service} is back")
+        self._progress = advance(self._progress, Restored(owed.service))
+
+    def _closed(self, trial: Trial, seen: Seen, way_back: WayBack) -> Trial:
+        owed = tuple(way_back.reports[name] for name in sorted(self._progress.owed) if name in way_back.reports)
+        trial = replace(
+            trial,
+            stage=self._progress.stage,
+            away_seconds=seen.away_seconds,
+            owed=owed,
+            finished_at=self.clock.now() if self._progress.stage is Stage.DONE else None,
+        )
+        self._recorded(trial)
+        return trial
+
+    def _recorded(self, trial: Trial) -> StoreError | None:
+        """Write the step down; a database that cannot be written ends the trial early, never the way back."""
+        try:
+            self.notebook.step(trial)
+        except StoreError as error:
+            self.unrecorded = error
+            return error
+        self.unrecorded = None
+        return None

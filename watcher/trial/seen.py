@@ -1,0 +1,128 @@
+"""What a running trial has seen so far, and the record that is made of it."""
+
+from dataclasses import dataclass, field, replace
+
+from watcher.config.bugs import BugSettings
+from watcher.config.engines import Profile
+from watcher.model.container import LocalImage, OwedService
+from watcher.model.trial import Acceptance, Outcome, Start, Trial
+from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading, Verdict
+from watcher.trial.machine import Progress
+from watcher.verdict.judge import Rungs, StartSeen, judge
+
+
+@dataclass(slots=True)
+class Seen:
+    """Gathered by the stages, in their order. `away_seconds` runs from the stop until all were seen running again."""
+
+    bug: BugSettings
+    image: LocalImage | None = None
+    static: StaticReading | None = None
+    probe: ProbeReading | None = None
+    services: tuple[OwedService, ...] = ()
+    starts: list[StartSeen] = field(default_factory=list)
+    logs: list[str | None] = field(default_factory=list)
+    extra: list[Evidence] = field(default_factory=list)
+    acceptance: Acceptance | None = None
+    left_out: bool = False
+    stopped_at: float | None = None
+    away_seconds: float | None = None
+
+    def verdict(self) -> Verdict:
+        return judge(
+            Rungs(
+                static=self.static,
+                probe=self.probe,
+                starts=tuple(self.starts),
+                bug=self.bug,
+                skipped_because_present=self.left_out,
+            )
+        )
+
+    @property
+    def is_present(self) -> bool:
+        """Return whether what was read and probed already shows the bug."""
+        return self.verdict().bug is BugState.PRESENT
+
+
+def outcome_of(progress: Progress, verdict: Verdict) -> Outcome:
+    """Return what became of a trial that has ended."""
+    if progress.outcome not in (None, Outcome.VERDICT):
+        return progress.outcome
+    return Outcome.BENCH if verdict.bench else Outcome.VERDICT
+
+
+def as_record(trial: Trial, progress: Progress, seen: Seen) -> Trial:
+    """Return the trial as it stands, without an outcome."""
+    return replace(
+        trial,
+        stage=progress.stage,
+        failed_stage=progress.failed_stage,
+        displaced=tuple(owed.service for owed in seen.services) if progress.displaced else (),
+        away_seconds=seen.away_seconds,
+        acceptance=seen.acceptance,
+        reason=progress.reason,
+    )
+
+
+def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
+    """Return the ended trial with its outcome and, where the bench did not fail, its two answers."""
+    verdict = seen.verdict()
+    outcome = outcome_of(progress, verdict)
+    ended = replace(trial, outcome=outcome, starts=start_records(seen, verdict), basis=verdict.basis)
+    evidence = (*verdict.evidence, *seen.extra)
+    if outcome is not Outcome.VERDICT:
+        reason = progress.reason or verdict.reason
+        return replace(
+            ended, reason=reason, evidence=evidence, failure_class=verdict.failure_class if verdict.bench else None
+        )
+    return replace(
+        ended,
+        bug=verdict.bug,
+        bring_up=verdict.bring_up,
+        failure_class=verdict.failure_class,
+        reason=verdict.reason,
+        evidence=evidence,
+        deciding_start=verdict.deciding_start,
+    )
+
+
+def start_records(seen: Seen, verdict: Verdict) -> tuple[Start, ...]:
+    records = []
+    for index, (start, log) in enumerate(zip(seen.starts, seen.logs, strict=True)):
+        works = bool(start.became_ready and start.completion_ok and (start.tool_ok or not start.tools_asked))
+        works = works and not start.died_after_ready
+        decides = index == verdict.deciding_start
+        records.append(
+            Start(
+                profile=start.profile,
+                stage=start.stage,
+                bring_up=BringUp.WORKS if works else BringUp.FAILS,
+                failure_class=None if works else _class_of(start, verdict.failure_class if decides else None),
+                exit_code=start.exit_code,
+                log=log,
+            )
+        )
+    return tuple(records)
+
+
+def _class_of(start: StartSeen, judged: FailureClass | None) -> FailureClass:
+    if judged is not None:
+        return judged
+    if start.oom_killed:
+        return FailureClass.GENUINE_OOM
+    read = start.reading.failure_class if start.reading else FailureClass.NO_EVIDENCE
+    if read in (FailureClass.HEALTHY, FailureClass.NO_EVIDENCE):
+        return FailureClass.NOT_READY if start.deadline_passed else FailureClass.OTHER_CRASH
+    return read
+
+
+def seen_in_acceptance(text: str) -> Evidence:
+    return Evidence(Rung.ACCEPTANCE, text)
+
+
+def allowed_beyond(profile: Profile) -> tuple[Evidence, ...]:
+    """Return what the profile loosened, so that the report shows it."""
+    if not profile.allow:
+        return ()
+    return (Evidence(Rung.BRING_UP, f"profile {profile.name} ran with {', '.join(profile.allow)} allowed"),)

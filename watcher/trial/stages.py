@@ -1,0 +1,350 @@
+"""The effects of a trial, one method per stage up to the engine's end. Each returns what the machine is told."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from watcher.artifacts.inspect import read_static
+from watcher.errors import CannotStart, HostError, Refused
+from watcher.host.owed import write_debt
+from watcher.model.container import Debt, LocalImage, OwedService
+from watcher.model.trial import Acceptance, Outcome, Stage, Trial
+from watcher.model.verdict import BugState, ProbeReading
+from watcher.ports import Clock, Host, ReportProgress
+from watcher.trial.engine_log import EngineLog, read_log
+from watcher.trial.exchange import EngineClient
+from watcher.trial.ladder import reached_level
+from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Passed, Postponed
+from watcher.trial.notebook import Notebook
+from watcher.trial.order import LABEL, Order, engine_spec
+from watcher.trial.probing import probe_spec, read_probe
+from watcher.trial.seen import Seen, allowed_beyond, seen_in_acceptance
+from watcher.verdict.judge import StartSeen, may_another_profile_help
+from watcher.verdict.scan import scan
+
+COOLING = timedelta(minutes=15)
+MAKING_ROOM = timedelta(hours=6)
+_FIRST_SANE_YEAR = 2025
+_READY_PAUSE = 0.5
+_PROBE_OUTPUT_CAP = 1_000_000
+_LAYERS_FACTOR = 2.5
+
+
+class ServiceBack(Exception):
+    """A displaced service runs again by somebody else's hand: the trial gives way."""
+
+
+class Withdrawn(Exception):
+    """`watcher restore` asked the trial to end."""
+
+
+@dataclass(slots=True)
+class Running:
+    """The start that is under way."""
+
+    container: str
+    log: EngineLog
+    log_name: str
+    seen: StartSeen
+
+
+@dataclass(slots=True)
+class Stages:
+    """What the runner calls. Holds no decision of its own: those are in `machine` and `judge`."""
+
+    order: Order
+    trial: Trial
+    host: Host
+    clock: Clock
+    seen: Seen
+    notebook: Notebook
+    report: ReportProgress
+    running: Running | None = None
+    client: EngineClient | None = None
+    next_start: int = 0
+
+    # --- beside the running service -------------------------------------------------------------------------------
+
+    def preflight(self) -> Event:
+        """Refuse what cannot go well, before anything is spent."""
+        facts = self.host.facts()
+        limits = self.order.trial.preflight
+        now = self.clock.now()
+        if now.year < _FIRST_SANE_YEAR:
+            raise Refused("the clock is not set", retry_at=now + timedelta(minutes=10), clock=now.isoformat())
+        if facts.runtimes and self.order.device.runtime not in facts.runtimes:
+            raise Refused(
+                f"Docker has no runtime {self.order.device.runtime!r}; install the NVIDIA container toolkit,"
+                " or set device.runtime",
+                known=", ".join(facts.runtimes),
+            )
+        too_hot = limits.max_celsius is not None and facts.celsius is not None and facts.celsius > limits.max_celsius
+        if too_hot and not self.order.force:
+            raise Refused(
+                "the device is too hot", retry_at=now + COOLING, celsius=facts.celsius, limit=limits.max_celsius
+            )
+        free, needed = self.host.free_disk(), limits.min_disk or 0
+        if free is not None and free < needed:
+            raise Refused(
+                "the disk has too little room", retry_at=now + MAKING_ROOM, free_bytes=free, needed_bytes=needed
+            )
+        self.seen.services = self._examined()
+        return Passed()
+
+    def _examined(self) -> tuple[OwedService, ...]:
+        found: dict[str, OwedService] = {}
+        for service in self.order.trial.displace or ():
+            for owed in self.host.examine(service):
+                found.setdefault(owed.service, owed)
+        return tuple(found.values())
+
+    def pull(self) -> Event:
+        candidate = self.order.candidate
+        deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
+        image = self.host.pull(candidate.image, candidate.digest, self.report, deadline)
+        if image.architecture != self.order.device.architecture:
+            reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
+            return Failed(reason, Outcome.REFUSED)
+        self.seen.image = image
+        if image.pulled:
+            self.notebook.pulled(image)
+        return Passed()
+
+    def inspect(self) -> Event:
+        image = self._image()
+        self.report(f"reading {self.order.bug.component} in {image.reference}")
+        self.seen.static = read_static(self.host.open_image(image), self.order.bug)
+        self.notebook.read(self.seen.static)
+        return Passed()
+
+    def probe(self, already_waited: bool) -> Event:
+        """Run the probe, in the candidate's own container; put it off while memory is short."""
+        if self.order.bug.probe is None or not self.order.engine.carries_torch:
+            return self._enough() or Passed()
+        available = self.host.facts().memory_available
+        short = available is not None and available < self.order.trial.preflight.probe_memory
+        if short and not already_waited and self.seen.services and self._asks_bring_up():
+            return Postponed()
+        self.seen.probe = self._probed()
+        return self._enough() or Passed()
+
+    def _probed(self) -> ProbeReading:
+        source = self.order.bug.probe or ""
+        spec = probe_spec(self._image().id, source, self.order.engine, self.order.device.runtime)
+        spec = replace(spec, labels={LABEL: str(self.trial.id)})
+        try:
+            container = self.host.start(spec)
+            output = bytearray()
+            for chunk in self.host.follow(container):
+                output += chunk[: _PROBE_OUTPUT_CAP - len(output)]
+            state = self.host.state(container)
+        except CannotStart as error:
+            return ProbeReading(BugState.UNKNOWN, trap_set=False, reason=f"the probe could not be run: {error.message}")
+        finally:
+            self.host.remove_trial()
+        return read_probe(bytes(output), state.exit_code)
+
+    def _asks_bring_up(self) -> bool:
+        return self.order.ask_bring_up and not (self.order.unless_present and self.seen.is_present)
+
+    def _enough(self) -> Event | None:
+        if self._asks_bring_up():
+            return None
+        self.seen.left_out = self.seen.is_present
+        return Enough()
+
+    # --- the service is away --------------------------------------------------------------------------------------
+
+    def displace(self, already_named: bool) -> Event:
+        """Name what is owed, in the journal and then in the owed file; only the next call stops it."""
+        if not already_named:
+            end = self.order.must_end_by
+            if end is not None and self.clock.now() + self.order.trial.total > end:
+                raise Refused("the trial would not end inside the window any more", retry_at=end + timedelta(hours=12))
+            self.seen.services = self._examined()
+            return Displacing(frozenset(owed.service for owed in self.seen.services))
+        if self.seen.services:
+            now = self.clock.now()
+            write_debt(self.order.data_dir / "owed", Debt(self.trial.id, self.host.docker_url, now, self.seen.services))
+            self.seen.stopped_at = self.clock.monotonic()
+            for owed in reversed(self.seen.services):  # what lives in another's network goes first
+                self.report(f"stopping {owed.service}")
+                self.host.stop_service(owed)
+        return Passed()
+
+    def settle(self) -> Event:
+        """Wait until the memory that was freed is really back."""
+        needed = None if self.order.force else self.order.trial.preflight.min_memory
+        before = self.host.facts().memory_available
+        while self.seen.services or needed:
+            self.clock.sleep(1)
+            self._give_way()
+            now = self.host.facts().memory_available
+            if now is None or before is None:
+                break
+            grows = now - before > 0.01 * before
+            if not grows and (needed is None or now >= needed):
+                break
+            self.report(f"waiting for memory: {now // 1_000_000} MB available")
+            before = now
+        return Passed()
+
+    def start(self) -> Event:
+        profile = self.order.planned_starts[self.next_start]
+        number, self.next_start = self.next_start, self.next_start + 1
+        self.seen.extra += allowed_beyond(profile)
+        log_name = f"logs/trial-{self.trial.id}/start-{number}.log.gz"
+        seen = StartSeen(profile=profile.name, tools_asked=profile.tools, stage=Stage.START)
+        self.report(f"starting {self.order.engine.title} with profile {profile.name}")
+        self._give_way()
+        try:
+            container = self.host.start(engine_spec(self.order, profile, self._image().id, self.trial.id))
+        except CannotStart as error:
+            self.seen.starts.append(replace(seen, cannot_execute=str(error)))
+            self.seen.logs.append(None)
+            return Failed(f"the engine cannot be executed: {error.message}", Outcome.VERDICT)
+        log = EngineLog(self.order.data_dir / log_name, self.host.follow(container), self.order.engine.ready_lines)
+        self.running = Running(container, log.start(), log_name, replace(seen, stage=Stage.READY))
+        return Passed()
+
+    def ready(self) -> Event:
+        """Wait until the engine is healthy, its container ends, or the deadline rings."""
+        running = self._started()
+        engine = self.order.engine
+        self.client = EngineClient(
+            self.host.address(running.container, engine.port), engine.served_name, engine.health_path
+        )
+        while not self.client.is_well():
+            self._give_way()
+            if not self.host.state(running.container).running:
+                return self.over("the engine ended before it was ready")
+            self.clock.sleep(_READY_PAUSE)
+        running.seen = replace(running.seen, became_ready=True, stage=Stage.ACCEPT)
+        return Passed()
+
+    def accept(self) -> Event:
+        """Ask for an answer, a streamed one and, where the profile declares tools, a tool call."""
+        running, client = self._started(), self._client()
+        answered = client.complete()
+        running.seen = replace(running.seen, completion_ok=answered.ok)
+        self.seen.extra.append(seen_in_acceptance(f"completion: {answered.text}"))
+        if not answered.ok:
+            return self.over("the engine did not answer a completion")
+        streamed = client.stream()
+        running.seen = replace(running.seen, stream_ok=streamed.ok)
+        self.seen.extra.append(seen_in_acceptance(f"stream: {streamed.text}"))
+        acceptance = Acceptance(completion=True, streams=streamed.ok)
+        if running.seen.tools_asked:
+            called = client.call_tool()
+            running.seen = replace(running.seen, tool_ok=called.ok)
+            self.seen.extra.append(seen_in_acceptance(f"tool call: {called.text}"))
+            acceptance = replace(acceptance, tool_call=called.ok)
+        self.seen.acceptance = replace(acceptance, level=reached_level(acceptance))
+        if running.seen.tools_asked and not running.seen.tool_ok:
+            return self.over("the engine did not call the tool")
+        return self._still_well() or Passed()
+
+    def soak(self) -> Event:
+        """Watch the engine for as long as was asked; it counts from readiness on."""
+        begun = self.clock.monotonic()
+        ends = begun + self.order.soak.total_seconds()
+        running = self._started()
+        running.seen = replace(running.seen, stage=Stage.SOAK)
+        while self.clock.monotonic() < ends:
+            self._give_way()
+            if (dead := self._still_well()) is not None:
+                return dead
+            self.clock.sleep(min(5.0, max(0.0, ends - self.clock.monotonic())))
+        if self.order.soak and self.seen.acceptance:
+            steady = replace(self.seen.acceptance, stable_seconds=int(self.clock.monotonic() - begun))
+            self.seen.acceptance = replace(steady, level=reached_level(steady))
+        return self._after_start(works=True) or Passed()
+
+    def _still_well(self) -> Event | None:
+        """Return None while the engine answers, else its end: health and the container decide, never the exit code."""
+        running, client = self._started(), self._client()
+        ends = self.clock.monotonic() + self.order.engine.health_grace.total_seconds()
+        while not client.is_well():
+            if not self.host.state(running.container).running or self.clock.monotonic() >= ends:
+                running.seen = replace(running.seen, died_after_ready=True)
+                return self.over("the engine died after it was ready")
+            self.clock.sleep(_READY_PAUSE)
+        return None
+
+    # --- the end of a start ---------------------------------------------------------------------------------------
+
+    def over(self, reason: str, deadline_passed: bool = False) -> Event:
+        """Close the start that failed, and go on with the next profile where that could change something."""
+        running = self._started()
+        running.seen = replace(running.seen, deadline_passed=deadline_passed)
+        self.close_start()
+        return self._after_start(works=False) or Failed(reason, Outcome.VERDICT)
+
+    def _after_start(self, works: bool) -> Event | None:
+        """Return Again when another start is due: a repeat of this profile, or the next one after a failure."""
+        planned = self.order.planned_starts
+        if self.next_start >= len(planned):
+            return None
+        last, following = planned[self.next_start - 1], planned[self.next_start]
+        if following.name != last.name:
+            if works or not may_another_profile_help(self.seen.starts[-1]):
+                return None
+        elif works:
+            self.close_start()
+        return Again()
+
+    def close_start(self) -> None:
+        """End the engine that runs, read its log, keep what was seen. Safe to call when none runs."""
+        running, self.running = self.running, None
+        if running is None:
+            return
+        before = self.host.state(running.container)
+        grace = self.order.engine.stop_grace.total_seconds()
+        after = self.host.signal(running.container, grace) if before.running else before
+        running.log.finish()
+        reading = scan(read_log(running.log.path))
+        self.seen.starts.append(
+            replace(
+                running.seen,
+                reading=reading,
+                exit_code=after.exit_code,
+                oom_killed=after.oom_killed,
+                ended_by_us=before.running,
+            )
+        )
+        self.seen.logs.append(running.log_name)
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+        self.host.remove_trial()
+
+    def teardown(self) -> Event:
+        """End the engine, or whatever of the trial still runs."""
+        try:
+            self.close_start()
+        finally:
+            self.host.remove_trial()
+        return Passed()
+
+    # --- checks ---------------------------------------------------------------------------------------------------
+
+    def _give_way(self) -> None:
+        """Raise when the trial must end for others: `restore` was called, or a displaced service is back."""
+        if self.notebook.is_withdrawn():
+            raise Withdrawn
+        for owed in self.seen.services:
+            if self.seen.stopped_at is not None and self.host.is_back(owed):
+                raise ServiceBack(owed.service)
+
+    def _image(self) -> LocalImage:
+        assert self.seen.image is not None, "the image is pulled before it is used"
+        return self.seen.image
+
+    def _started(self) -> Running:
+        if self.running is None:
+            raise HostError("no engine was started")
+        return self.running
+
+    def _client(self) -> EngineClient:
+        if self.client is None:
+            raise HostError("the engine was not reached yet")
+        return self.client

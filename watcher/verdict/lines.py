@@ -1,0 +1,138 @@
+"""A log as lines: cutting a stream into blocks, and taking off what loggers put before a message."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from watcher.verdict.sieve import says_info
+
+BLOCK = 256 * 1024
+MAX_LINE = 64 * 1024
+"""Bytes of one line that are looked at; what stands behind them is not read."""
+HELD_BACK = 6
+"""Lines kept for the next block, so that a wrapped message is never cut in two."""
+
+_ANSI = re.compile(r"\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|(?:\x1b|\^\[|\u241b)\[[0-9;?]*[ -/]?[@-~]|\x1b[@-_]|(?<!\w)\[\d{1,2}(?:;\d{1,3})*m")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]+")
+_STAMP = r"\d{4}[-/]\d\d[-/]\d\d[ T-]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+_PREFIXES = tuple(
+    re.compile(text)
+    for text in (
+        r"[\w.@-]{1,60}\s*\| ",  # compose
+        r"[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d (?:\S+ )?[\w@./-]+(?:\[\d+\])?: ",  # journal
+        _STAMP + r" \S+ [\w@./-]+\[\d+\]: ",  # journal, ISO
+        r"\[\s*\d{1,9}\.\d{6}\] ",  # kernel
+        r"<\d{1,3}>",
+        r"\[?pod/\S+\]? ",
+        r"\((?:[\w.]+ )+?(?:pid|ip)=[^)]{1,80}\)\s?",  # vLLM and Ray processes
+        r"\[(?:default|[Rr]ank)?\d{0,3}(?:, ?ip=\S+)?\]:\s?",  # torchrun
+        r"(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|FATAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[?[\w./<>-]+:\d+\]|\S+ \S+:\d+\])\s?",
+        r"\[?" + _STAMP + r"\]?:?\s*",
+        r"\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\]\s*",
+        r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+",
+        r"\d{1,3}\.\d\d\.\d{3}\.\d{3} [A-Z] ",  # llama.cpp
+        r"[-\\|/]{1,12}(?=\d{1,3}\.\d\d\.\d{3}\.\d{3} |NvMap)",  # its spinner
+        r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+:\d+\] ",  # glog
+        r"\[(?:INFO|WARN(?:ING)?|ERROR|DEBUG|FATAL|TRT|TRT-LLM|TensorRT|TensorRT-LLM|[IWEDVF])\]\s*",
+        r"(?:ERROR|CRITICAL|FATAL):\s+(?=\S)",
+        r"(?:- )?(?:ERROR|CRITICAL|WARNING|INFO|DEBUG) (?:- |\| )",
+        r"[│║┃] ",  # boxes of rich
+    )
+)
+_QUIET = re.compile(
+    r"\blevel=(?:INFO|WARN|DEBUG|TRACE|info|warn|warning|debug|trace)\b"
+    r"|^\W{0,3}(?:INFO|WARNING|WARN|DEBUG|NOTICE|TRACE)\b"
+    r"|\[(?:I|W|D|V|INFO|WARN|WARNING|DEBUG|VERBOSE)\]"
+    r"|^\d{1,3}\.\d\d\.\d{3}\.\d{3} [IWD] "
+    r"|^\[?[IWD]\d{3,4} \d\d:\d\d:\d\d"
+    r"|(?:^|[ \]|-])(?:INFO|WARNING|WARN|DEBUG) (?:[-|:\[]|\d\d-\d\d )"
+    r"|\b(?:User|Future|Deprecation|Runtime|Import)Warning:"
+)
+_INFO = re.compile(
+    r"\blevel=(?:INFO|DEBUG|info|debug)\b|^\W{0,3}(?:INFO|DEBUG)\b|\[(?:I|D|INFO|DEBUG)\]|^\d{1,3}\.\d\d\.\d{3}\.\d{3} [ID] "
+    r"|(?:^|[ \]|-])(?:INFO|DEBUG) (?:[-|:\[]|\d\d-\d\d )"
+)
+_CARRIES_SPEECH = re.compile(
+    r"\bprompt\b|Received request|[\"'](?:content|role|messages|prompt|text)[\"']\s*:|non-default args", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it is matched.
+
+    Attributes:
+        text: without colours and the prefixes of loggers.
+        logged: a logger's prefix was there, so a program wrote it.
+        quiet: of level info, warning or debug.
+        info: of level info, by a mark near its beginning (see `sieve.says_info`).
+        speech: what somebody asked a model, as servers log it.
+    """
+
+    text: str
+    logged: bool
+    quiet: bool
+    info: bool
+    speech: bool
+
+
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the stream in blocks of whole lines, in bounded memory; the last may lack its newline."""
+    buffer = b""
+    for chunk in chunks:
+        for start in range(0, len(chunk), BLOCK):
+            buffer += chunk[start : start + BLOCK]
+            if len(buffer) >= BLOCK:
+                cut = _cut(buffer)
+                yield from (buffer[:cut],) if cut else ()
+                buffer = _capped(buffer[cut:])
+    if buffer:
+        yield buffer
+
+
+def _cut(buffer: bytes) -> int:
+    """Return where the block ends: before the last few whole lines; 0 when there are none before them."""
+    end = len(buffer)
+    for _ in range(HELD_BACK + 1):
+        end = buffer.rfind(b"\n", 0, end)
+        if end < 0:
+            return 0
+    return end + 1
+
+
+def _capped(rest: bytes) -> bytes:
+    """Return what is carried over, with lines that never end cut to what is looked at."""
+    if len(rest) <= MAX_LINE * (HELD_BACK + 2):
+        return rest
+    return b"\n".join(line[:MAX_LINE] for line in rest.split(b"\n"))
+
+
+def read_line(raw: bytes) -> tuple[Line, ...]:
+    """Return the parts of a raw line: one, or several where carriage returns redrew it."""
+    text = raw[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n")
+    parts = text.split("\r") if "\r" in text else [text]
+    return tuple(_line(part, says_info(raw)) for part in parts)
+
+
+def _line(raw: str, marked_info: bool) -> Line:
+    plain = _ANSI.sub("", raw) if "[" in raw or "\x1b" in raw else raw
+    text, quiet, info = plain.strip("\x00 \t"), marked_info, marked_info
+    for _ in range(8):
+        head = text[:160]
+        quiet = quiet or _QUIET.search(head) is not None
+        info = info or _INFO.search(head) is not None
+        found = next((match for prefix in _PREFIXES if (match := prefix.match(text)) and match.end()), None)
+        if found is None:
+            break
+        text = text[found.end() :].lstrip()
+    return Line(text, len(text) < len(plain.strip()), quiet, marked_info, (info or not quiet) and _is_speech(plain))
+
+
+def _is_speech(plain: str) -> bool:
+    return _CARRIES_SPEECH.search(plain[:4000]) is not None
+
+
+def shown(text: str, limit: int = 400) -> str:
+    """Return upstream text as it may be kept: one line, no control or bidirectional characters, of limited length."""
+    clean = " ".join(_CONTROL.sub(" ", _ANSI.sub("", text)).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -1,0 +1,141 @@
+"""Tells what a person wrote about an error from what a program printed."""
+
+import re
+from dataclasses import dataclass, field
+
+HEAD_LINES = 400
+
+_MARKUP = re.compile(r"^\s*(?:[-*+•‣]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s+\S|\|.*\|\s*$|>\s|//\s|/\*|<!--|\"\"\"|❌|✗|✅|⚠)")
+_QUOTED = re.compile(r"^>\s?(?:Traceback|\s*File \"|\s+\S)")
+_PERSON = re.compile(
+    r"\b(?:I'm|I've|I'd|my|we|we're|our|you|your|anyone|anybody|somebody|someone|please help|thanks)\b"
+    r"|\bI (?:am|get|got|have|see|saw|run|ran|tried|try|think|was|had|just|keep|can|don|still|also|then|know|found|hit|use"
+    r"|need|want|started|built|installed|follow)\w*\b|\?\s*$|\?\s+[A-Z]",
+)
+_SPEECH = re.compile(
+    r"\b(?:when|because|which|instead of|caus\w+|due to|treat|avoids?|known|workaround|complain\w*|says?|saying|gives?|got"
+    r"|getting|gets?|throws?|raises?|hits?|hitting|see|seeing|seen|saw|symptom|looks? like|like|sometimes|could|might|may"
+    r"|such as|same|happens?|occurs?|reported|fails? with|failed with|failing with|crash\w* with|die[sd]? with"
+    r"|ends? (?:in|with)|e\.g\.|i\.e\.|aka|called|named|known as|about|error was|error is|the error|this error|an error"
+    r"|message|bug|issue|fix\w*|patch\w*|commit|grep|match\w*|if|contains?|expect\w*)\b",
+    re.IGNORECASE,
+)
+_EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception|Warning)?\b['\"]?\(?\\?['\"]?:?\s*$")
+_ADVICE = re.compile(
+    r"\b(?:if you (?:see|get|hit|encounter|run)|you (?:may|might|will|can|could) (?:see|get)|may (?:see|fail|crash)"
+    r"|(?:can|could|might|may|would|will) (?:sometimes )?(?:look|fail|appear|crash|occur|happen|print)|looks? like this"
+    r"|sometimes|known issue|troubleshooting|workaround|symptoms?|common errors?|faq|how to fix|solution|handle|treat"
+    r"|fixes|this (?:pr|change|patch)|summary)\b",
+    re.IGNORECASE,
+)
+_RAN = re.compile(
+    r"\b(?:attempt|ran|running|tried|started|duration|exit(?:ed)? code|crashed (?:during|after)|failed at|result|log|logs"
+    r"|output|date/time|manual run|steps)\b",
+    re.IGNORECASE,
+)
+_LOGGY = re.compile(
+    r"^\s*(?:Traceback \(most|File \"|File /\S+:\d+|[-~^ ]*[~^]{2,}|-+> \d+|\d{1,4}[-/:.]\d\d|\[?\d{4}-\d\d-\d\d|\$ \S|frame #\d+"
+    r"|INFO|WARNING|ERROR|DEBUG|\(\w+ pid=|\[\w+\]|\w+\[\d+\]:|\w+_\w+: |docker: |NvMap|Killed|Aborted|Segmentation|goroutine"
+    r"|(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)\b|CUDA kernel errors|For debugging consider|Compile with `TORCH"
+    r"|.*\d+%\|| {4,}\S|\t\S|[a-z]+ = |.*\b\w+=\S+ \w+=\S+)"
+)
+_WORD = re.compile(r"[A-Za-z']+")
+_COMMON = frozenset(
+    "a an and are as at be but by can do does for from has have how i if in is it my not of on or so that the this to "
+    "was we when which will with you your".split()
+)
+_HEADING = re.compile(r"^#{1,6} [A-Za-z\[`*]")
+_BOLD = re.compile(r"\*\*[^*\s][^*]*\*\*")
+_TABLE = re.compile(r"^\|.*\|\s*$")
+_BULLET = re.compile(r"^\s*[-*] +(?:\[[ x]\] )?[A-Za-z`*]")
+
+
+def is_mention(text: str, start: int, end: int, strict: bool) -> bool:
+    """Return whether a line speaks about what stands at `start:end` of it, instead of printing it.
+
+    `strict` also takes words of speech before or after as a mention; it fits messages whose text is fixed.
+    """
+    lead, tail = text[:start], text[end:]
+    if _MARKUP.match(text) and not _QUOTED.match(text):
+        return True
+    if lead.count("`") % 2 and "`" in tail:
+        return True
+    lead = _EXCEPTION.sub("", lead)
+    if _PERSON.search(lead):
+        return True
+    return strict and (
+        _SPEECH.search(lead) is not None or _PERSON.search(tail) is not None or _says_more(tail)
+    )
+
+
+def _says_more(tail: str) -> bool:
+    """Return whether a sentence goes on after a message that ends its line."""
+    rest = re.sub(r"^[\W\d]*please\s+report\s+a\s+bug\s+to\s+PyTorch\.?", "", tail)
+    return len(_WORD.findall(rest)) >= 3 and _SPEECH.search(rest) is not None
+
+
+@dataclass(slots=True)
+class Profile:
+    """What the beginning of a text looks like; fed line by line, outside and inside of code fences."""
+
+    kinds: set[str] = field(default_factory=set)
+    fences: int = 0
+    log_lines: int = 0
+    sentences: int = 0
+    personal: bool = False
+    advice: bool = False
+    ran: bool = False
+    quoted: int = 0
+    seen: int = 0
+
+    def feed(self, raw: str, is_hit: bool) -> None:
+        """Take the next line."""
+        if self.seen >= HEAD_LINES:
+            return
+        self.seen += 1
+        if raw.lstrip().startswith(("```", "~~~")):
+            self.fences += 1
+            return
+        if self.fences % 2:
+            return
+        self.quoted += _QUOTED.match(raw) is not None
+        self._note_markup(raw)
+        if not is_hit and _LOGGY.match(raw):
+            self.log_lines += 1
+        elif not is_hit:
+            self._note_speech(raw)
+
+    def _note_markup(self, raw: str) -> None:
+        shapes = (("heading", _HEADING), ("bold", _BOLD), ("table", _TABLE), ("bullet", _BULLET))
+        self.kinds |= {kind for kind, shape in shapes if shape.search(raw)}
+
+    def _note_speech(self, raw: str) -> None:
+        words = [word.lower() for word in _WORD.findall(raw)]
+        if len(words) >= 5 and sum(word in _COMMON for word in words) >= 2:
+            self.sentences += 1
+        self.personal = self.personal or _PERSON.search(raw) is not None
+        self.advice = self.advice or _ADVICE.search(raw) is not None
+        self.ran = self.ran or _RAN.search(raw) is not None
+
+    @property
+    def is_document(self) -> bool:
+        """Return whether this is Markdown and hardly any log stands outside of its fences."""
+        return (len(self.kinds) >= 2 or self.fences >= 2) and self.log_lines <= 2 * self.sentences + 2
+
+    @property
+    def is_conversation(self) -> bool:
+        """Return whether people talk and no program's output stands around."""
+        return self.log_lines == 0 and self.sentences > 0 and (self.personal or self.advice)
+
+    def only_mentions(self, fenced: bool, alone: bool, logged: bool, strict: bool) -> bool:
+        """Return whether a hit is a mention by what surrounds it.
+
+        Args:
+            fenced: it stands in a code fence.
+            alone: the fence holds nothing else.
+            logged: a logger's prefix stood before it.
+            strict: as in `is_mention`.
+        """
+        if fenced:
+            return strict and alone and (self.advice or (self.personal and not self.ran))
+        return not logged and (self.is_document or self.is_conversation)

@@ -1,0 +1,163 @@
+"""Reads a log of any size in bounded memory: which signatures it shows, and which finding decides.
+
+`sieve` names the lines worth a look, `lines` takes off what loggers put before them, the table of signatures is tried on
+what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from watcher.model.verdict import LogReading
+from watcher.verdict.decide import Hit, decide
+from watcher.verdict.lines import Line, blocks, read_line, shown
+from watcher.verdict.prose import HEAD_LINES, Profile, is_mention
+from watcher.verdict.sieve import FENCES, Sieve, counts_on_info
+from watcher.verdict.signatures import SIGNATURES, Role, Signature
+
+ON_INFO = tuple(signature for signature in SIGNATURES if counts_on_info(signature))
+
+DEPENDS_ON_DIGITS = frozenset(signature.id for signature in SIGNATURES if signature.depends_on_digits)
+MAX_HITS = 6
+"""Hits kept of one signature, before readiness and after; the first ones and always the last."""
+_STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "nvml-query-warning", "allocator-other-assert"})
+_FRAME = re.compile(r"^\s*(?:File \"|\^|~)|^\s{4,}\S")
+
+
+def scan(chunks: Iterable[bytes]) -> LogReading:
+    """Return what a log says. Never raises, whatever the bytes are."""
+    scanner = _Scanner()
+    for block in blocks(chunks):
+        scanner.take(block)
+    return scanner.reading()
+
+
+@dataclass(slots=True)
+class _Scanner:
+    sieve: Sieve = field(default_factory=Sieve)
+    hits: dict[tuple[str, int], list[Hit]] = field(default_factory=dict)
+    profile: Profile = field(default_factory=Profile)
+    lines: int = 0
+    epoch: int = 0
+    fences: int = 0
+    first: str = ""
+    last: str = ""
+    ends_whole: bool = True
+
+    def take(self, block: bytes) -> None:
+        """Look at a block of whole lines."""
+        worth, shapes = self.sieve.news(block)
+        if worth or self.profile.seen < HEAD_LINES:
+            self._look(block, worth, shapes)
+        self.lines += block.count(b"\n")
+        self.ends_whole = block.endswith(b"\n")
+        self._remember_ends(block)
+
+    def _look(self, block: bytes, worth: set[bytes], shapes: list[bytes]) -> None:
+        raws = block.split(b"\n")
+        for index, raw in enumerate(raws):
+            if not worth and self.profile.seen >= HEAD_LINES:
+                return
+            hit = shapes[index] in worth and self._match(raws, index, shapes[index])
+            if self.profile.seen < HEAD_LINES and (raw or index < len(raws) - 1):
+                self.profile.feed(raw[:2000].decode("utf-8", "replace").rstrip("\r"), hit)
+
+    def _match(self, raws: list[bytes], index: int, shape: bytes) -> bool:
+        """Match one line with every signature; return whether any hit."""
+        raw = raws[index]
+        if raw.lstrip()[:3] in FENCES:
+            self.fences += 1
+            return False
+        found = depends = False
+        for line in read_line(raw):
+            lowered = line.text.lower()
+            for signature in ON_INFO if line.info else SIGNATURES:
+                if any(hint in lowered for hint in signature.hints):
+                    found = self._try(signature, line, raws, index) or found
+                    depends = depends or signature.id in DEPENDS_ON_DIGITS
+        if not found and not depends:
+            self.sieve.settle(shape)
+        return found
+
+    def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> bool:
+        if line.quiet and not signature.any_level:
+            return False
+        if line.speech and signature.role is not Role.ALIVE:
+            return False
+        text = line.text
+        match = signature.matches(text)
+        if match is None and signature.joins:
+            text = next((joined for joined in _joined(line, raws, index) if signature.matches(joined)), "")
+            match = signature.matches(text)
+        if match is None:
+            return False
+        strict = signature.id in _STRICT
+        if not is_mention(text, match.start(), match.end(), strict):
+            self._keep(signature, line, text, raws, index)
+        return True
+
+    def _keep(self, signature: Signature, line: Line, text: str, raws: list[bytes], index: int) -> None:
+        fenced = self.fences % 2 == 1
+        hit = Hit(
+            signature, self.lines + index + 1, shown(text), fenced=fenced, logged=line.logged,
+            alone=fenced and _stands_alone(raws, index), indented=raws[index][:4] in (b"    ", b"\t"),
+        )  # fmt: skip
+        if signature.role is Role.READY:
+            self.epoch += 1
+        kept = self.hits.setdefault((signature.id, min(self.epoch, 1)), [])
+        if len(kept) >= MAX_HITS:
+            kept.pop()
+        kept.append(hit)
+        if signature.role in (Role.CAUSE, Role.DEATH, Role.ALIVE):
+            self.sieve.wants_answer = signature.role is not Role.ALIVE
+
+    def _remember_ends(self, block: bytes) -> None:
+        if not self.first:
+            self.first = next((text for raw in block[:4096].split(b"\n") if (text := _plain(raw))), "")
+        tail = block[-4096:].rstrip().rsplit(b"\n", 1)[-1]
+        self.last = _plain(tail) or self.last
+
+    def reading(self) -> LogReading:
+        """Return the result of all blocks taken."""
+        hits = [hit for kept in self.hits.values() for hit in kept if not self._is_mention(hit)]
+        hits.sort(key=lambda hit: hit.line)
+        return decide(hits, self.lines + (not self.ends_whole), cut=self._is_cut())
+
+    def _is_mention(self, hit: Hit) -> bool:
+        if hit.indented and self.profile.log_lines and not self.profile.is_document:
+            return False
+        return self.profile.only_mentions(hit.fenced, hit.alone, hit.logged, hit.signature.id in _STRICT)
+
+    def _is_cut(self) -> bool:
+        """Return whether the text begins or ends inside a traceback."""
+        return bool(_FRAME.match(self.first) or _FRAME.match(self.last))
+
+
+def _plain(raw: bytes) -> str:
+    """Return a line without its logger's prefix but with its indentation."""
+    text = raw.decode("utf-8", "replace").rstrip()
+    cleaned = read_line(raw)[-1].text
+    return (text[: len(text) - len(text.lstrip())] if cleaned == text.strip() else "") + cleaned
+
+
+def _joined(line: Line, raws: list[bytes], index: int) -> Iterator[str]:
+    """Yield the line with the next ones, as a terminal or a box may have wrapped it."""
+    tails = [read_line(raw)[-1].text.strip(" │║┃") for raw in raws[index + 1 : index + 4]]
+    for count in range(1, len(tails) + 1):
+        for glue in (" ", ""):
+            yield glue.join([line.text.rstrip(" │║┃"), *tails[:count]])
+
+
+def _stands_alone(raws: list[bytes], index: int) -> bool:
+    """Return whether the fence around a line holds no more than it and two others."""
+    before = _count_to_fence(reversed(raws[max(0, index - 12) : index]))
+    return before + _count_to_fence(iter(raws[index + 1 : index + 13])) <= 2
+
+
+def _count_to_fence(raws: Iterator[bytes]) -> int:
+    count = 0
+    for raw in raws:
+        if raw.lstrip()[:3] in FENCES:
+            return count
+        count += bool(raw.strip())
+    return count

@@ -1,0 +1,55 @@
+"""Lines which say that an engine came up or works."""
+
+import re
+
+from watcher.model.verdict import FailureClass
+from watcher.verdict.signatures.row import Role, Signature, either
+
+HEALTHY = FailureClass.HEALTHY
+
+SIGNATURES = (
+    Signature(
+        id="ready",
+        failure_class=HEALTHY,
+        hints=("startup complete", "server is listening on http", "fired up and ready", "starting the main loop",
+               "started http", "started grpc", "llama runner started"),
+        pattern=either(
+            r"^(?:INFO:?\s+)?Application startup complete\.",
+            r"\bserver is listening on http|starting the main loop",
+            r"The server is fired up and ready to roll",
+            r"Started (?:HTTPService|GRPCInferenceService) at",
+            r"llama runner started in",
+        ),
+        title="the engine is up",
+        weight=1,
+        taught_by="vllm/healthy-with-alarming-words",
+        role=Role.READY,
+        any_level=True,
+    ),
+    Signature(
+        id="answers",
+        failure_class=HEALTHY,
+        hints=("http/1.", "| 200 |", "log_server_r"),
+        pattern=either(
+            r"\"(?:POST /\S*|GET /(?:health|ping|v1/models)) HTTP/1\.[01]\"\s+200\b",
+            r"\[GIN\].*\|\s*200 \|.*(?:POST)\s+\"/(?:api|v1)/(?:chat|generate|completions|embed)",
+            r"log_server_r: .*POST \S+ .* 200\b|request: POST \S+ \S+ 200\b",
+        ),
+        title="a request was answered",
+        weight=1,
+        taught_by="llama.cpp/healthy",
+        role=Role.ALIVE,
+        any_level=True,
+    ),
+    Signature(
+        id="listening",
+        failure_class=HEALTHY,
+        hints=("listening",),
+        pattern=re.compile(r"Listening on \S+:\d+|HTTP server (?:is )?listening", re.IGNORECASE),
+        title="a port is open",
+        weight=0,
+        taught_by="ollama/healthy",
+        role=Role.LISTENING,
+        any_level=True,
+    ),
+)  # fmt: skip

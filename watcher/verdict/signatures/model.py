@@ -1,0 +1,151 @@
+"""The model and the settings it is served with."""
+
+import re
+
+from watcher.model.verdict import FailureClass
+from watcher.verdict.signatures.row import Signature, either
+
+MODEL = FailureClass.MODEL_CONFIG
+
+SIGNATURES = (
+    Signature(
+        id="context-does-not-fit",
+        failure_class=MODEL,
+        hints=("max seq len", "max_model_len", "max model len", "context length", "multi-modal embeddings",
+               "kv cache is needed", "max_num_batched_tokens", "max_position_embeddings", "context size"),
+        pattern=either(
+            r"To serve at least one request with the model'?s max seq len",
+            r"max seq len \(\d+\) is larger than the maximum number of tokens",
+            r"max_model_len \(?\S+?\)? is greater than the derived",
+            r"max_num_batched_tokens \(\d+\) (?:is smaller|must be)",
+            r"prompt \(total length \d+\) is too long to fit into the model",
+        ),
+        title="the context asked for does not fit the model or the memory set aside for it",
+        weight=76,
+        taught_by="vllm/context-larger-than-cache",
+    ),
+    Signature(
+        id="multimodal-budget",
+        failure_class=MODEL,
+        hints=("multi-modal embeddings",),
+        pattern=re.compile(r"context length .{0,40}?too short to hold the multi-modal embeddings"),
+        title="the context is too short for the largest picture (a warning)",
+        weight=30,
+        taught_by="vllm/context-too-short-for-pictures",
+        any_level=True,
+    ),
+    Signature(
+        id="not-allowed-or-not-there",
+        failure_class=MODEL,
+        hints=("gated", "restricted", "401 client", "403 client", "404 client", "repositorynotfound", "valid model id",
+               "repository not found", "repo id must", "does not appear to have", "huggingface", "hf hub",
+               "localentrynotfound", "offlinemode", "invalid repository", "model weights", "try pulling it",
+               "pull model manifest", "model path does not exist", "no such file or directory", "hfvalidation",
+               "cannot find the config", "outgoing traffic", "entrynotfound"),
+        pattern=either(
+            r"gated repo|GatedRepoError|Access to model .{0,120}? is restricted",
+            r"40[134] Client Error.{0,200}?(?:huggingface|hf\.co|/resolve/)",
+            r"RepositoryNotFoundError|Repository Not Found for url|RevisionNotFoundError|EntryNotFoundError",
+            r"is not a local folder and is not a valid model identifier|Repo id must (?:be|use)|HFValidationError",
+            r"Invalid repository ID or local directory specified|does not appear to have a file named",
+            r"couldn't connect to '?https://huggingface|LocalEntryNotFoundError|OfflineModeIsEnabled"
+            r"|outgoing traffic has been disabled",
+            r"Cannot find any model weights|No such file or directory:? '?\"?\S*(?:model|config\.json|\.safetensors|\.gguf|token)",
+            r"try pulling it first|pull model manifest: file does not exist|[Mm]odel path does not exist",
+            r"huggingface\.co.{0,200}?(?:Max retries|timed out|NameResolution)",
+            r"(?:Max retries|NameResolution|HTTPSConnectionPool).{0,200}?huggingface\.co",
+        ),
+        title="the model is not there, or may not be fetched",
+        weight=70,
+        taught_by="vllm/gated-model",
+    ),
+    Signature(
+        id="not-understood",
+        failure_class=MODEL,
+        hints=("model architecture", "not supported for now", "does not recognize this architecture", "unrecognized model",
+               "unrecognized configuration class", "failed to be inspected", "unsupported model", "unsupported architecture",
+               "unknown model", "trust_remote_code", "model type", "does not support", "chat template", "pre-tokenizer"),
+        pattern=either(
+            r"Model architectures? .{0,120}?(?:not supported|failed to be inspected)",
+            r"does not recognize this architecture|Unrecognized (?:model in|configuration class)",
+            r"unknown model architecture|unsupported (?:model|architecture)\b|unknown pre-tokenizer type",
+            r"requires you to execute the .{0,80}?(?:configuration|code)|set (?:the option )?`?trust_remote_code=True",
+        ),
+        title="this engine does not know the model",
+        weight=70,
+        taught_by="vllm/architecture-not-supported",
+    ),
+    Signature(
+        id="weights",
+        failure_class=MODEL,
+        hints=("safetensor", "headertoolarge", "metadata", "size mismatch", "magic", "gguf", "missing tensor",
+               "number of tensors", "out of bounds", "hyperparameters", "load model", "loading model", "weight",
+               "keyerror"),
+        pattern=either(
+            r"SafetensorError|HeaderTooLarge|MetadataIncompleteBuffer|InvalidHeaderDeserialization|HeaderTooSmall",
+            r"size mismatch for \S+|[Ii]nvalid (?:file )?magic|failed to open GGUF|gguf_init_from_file\w*: failed",
+            r"wrong number of tensors|missing tensor|not within (?:the )?file bounds|error loading model \w+:",
+            r"error loading model: (?!unable to allocate|failed to allocate|.*out of memory)\S",
+            r"input_size_per_partition|is not divisible by|not aligned with the quantized weight",
+            r"KeyError: ['\"][\w.]*(?:layers|weight|proj|embed|lm_head|experts)[\w.]*['\"]",
+            r"There is no module or parameter named|weights were not initialized from checkpoint",
+        ),
+        unless=re.compile(r"model_config_metadata|PackageNotFound"),
+        title="the weights do not fit, or the file is damaged",
+        weight=64,
+        taught_by="llama.cpp/damaged-gguf",
+    ),
+    Signature(
+        id="quantisation",
+        failure_class=MODEL,
+        hints=("quantiz", "bfloat16", "dtype"),
+        pattern=either(
+            r"[Uu]nknown quantization method|[Qq]uantization method .{0,120}?(?:not supported|does not match|is not)",
+            r"quantization config|[Cc]annot find the config file for (?:awq|gptq)|Bfloat16 is only supported on",
+            r"not supported for quantization method|kv_cache_dtype.{0,60}?not supported",
+        ),
+        title="the quantisation or number type does not fit model, engine or GPU",
+        weight=68,
+        taught_by="vllm/quantisation-mismatch",
+    ),
+    Signature(
+        id="tokenizer",
+        failure_class=MODEL,
+        hints=("tokenizer", "not a string", "vocab", "sentencepiece", "can't load", "unable to load"),
+        pattern=either(
+            r"^TypeError: not a string",
+            r"(?:Can't|Unable to|Couldn't|Failed to) (?:load|instantiate) (?:the )?(?:backend )?"
+            r"(?:tokenizer|vocabulary|configuration|feature extractor|processor|image processor)",
+            r"Tokenizer class \w+ does not exist|cannot find tokenizer merges|error loading (?:vocab|tokenizer)",
+            r"has no attribute 'all_special_tokens_extended'",
+        ),
+        title="the tokenizer cannot be read",
+        weight=69,
+        taught_by="vllm/tokenizer-file-missing",
+    ),
+    Signature(
+        id="settings-rejected",
+        failure_class=MODEL,
+        hints=("validation error", "value error,", "unrecognized arguments", "invalid choice", "error: argument",
+               "invalid argument", "attention heads", "world size", "unknown argument", "no such option",
+               "unexpected value", "invalid value", "invalid tool call parser", "is not a valid"),
+        pattern=either(
+            r"\d+ validation errors? for \w+|Value error, ",
+            r"error: (?:unrecognized arguments|argument )|invalid choice:|error: (?:invalid|unknown) argument",
+            r"attention heads .{0,80}?must be divisible|[Ww]orld size .{0,60}?(?:larger|greater) than",
+            r"[Ii]nvalid (?:tool call|reasoning) parser|is not a valid (?:dtype|backend|attention|device|value|choice)",
+        ),
+        title="the engine rejects its settings",
+        weight=62,
+        taught_by="vllm/flag-not-known",
+    ),
+    Signature(
+        id="model-not-loaded",
+        failure_class=MODEL,
+        hints=("failed to load model", "failed to load the model", "error loading model"),
+        pattern=re.compile(r"[Ff]ailed to load (?:the )?model|error loading model"),
+        title="the model could not be loaded; this line does not say why",
+        weight=24,
+        taught_by="llama.cpp/damaged-gguf",
+    ),
+)  # fmt: skip
