@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import watcher
-from tests.planner.worlds import HOUR, NOW, candidate, oci, orin, trial, vllm
+from tests.planner.worlds import HOUR, NOW, candidate, oci, orin, tag, trial, vllm
 from watcher.answer import stand
 from watcher.config.bugs import BugSettings, read_bug
 from watcher.config.sources import GitHubReleasesConfig, SimpleIndexConfig
@@ -149,6 +149,16 @@ def test_what_this_device_cannot_use_is_no_answer_but_a_next_step() -> None:
 def test_what_no_source_shows_any_more_still_counts_it_has_run_here() -> None:
     got = answer(trials=[trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED)])
     assert (got.bring_up, got.candidate) == (BringUp.WORKS, NEW)
+
+
+def test_content_that_was_replaced_or_withdrawn_is_waited_for_by_nobody() -> None:
+    replaced = replace(NEW, source="dustynv-vllm")
+    shown = [("dustynv-vllm", tag("0.33.0-r36.4", "rebuilt"))]
+    assert not any("a trial of" in one.what for one in answer(candidates=[replaced], facts=shown).waits_for)
+    gone = replace(tag("0.33.0-r36.4", "0.33.0-r36.4"), withdrawn=True)
+    assert "trial run" not in answer(candidates=[replaced], facts=[("dustynv-vllm", gone)]).next_step
+    there = [("dustynv-vllm", tag("0.33.0-r36.4", "0.33.0-r36.4"))]
+    assert "trial run" in answer(candidates=[replaced], facts=there).next_step
 
 
 def test_trials_of_another_engine_do_not_answer_for_this_one() -> None:

@@ -10,7 +10,7 @@ from watcher.config.engines import EngineSettings
 from watcher.config.sources import SourceConfig
 from watcher.model.answer import Answer, Waiting
 from watcher.model.device import DeviceFacts
-from watcher.model.facts import KnownFact
+from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticRecord
 from watcher.planner.candidates import newest_first
@@ -56,13 +56,14 @@ def stand(
     """Return where the person stands: it speaks of what this device could run today with the engine they want.
 
     Args:
-        candidates: what the sources show now, as planned (`due`, `waiting_for`).
-        facts: releases, beside the name of the source that shows them.
+        candidates: as planned (`due`, `waiting_for`); what their source does not show any more is left out.
+        facts: beside the name of the source that shows them.
         auto_missing: what keeps automatic trials off, as keys for a person.
         stale: names of sources that are quiet past their rhythm, or were not seen for long.
     """
-    ledger = Ledger(bug, engine, device, candidates, statics, facts, sources)
-    shown = newest_first(one for one in candidates if one.engine == engine.id)
+    there = _still_there(candidates, facts)
+    ledger = Ledger(bug, engine, device, there, statics, facts, sources)
+    shown = newest_first(one for one in there if one.engine == engine.id)
     tried = _tried(ledger, shown, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
     view = _View(ledger, shown, place, _to_try(shown, tried))
@@ -122,6 +123,14 @@ class _View:
     shown: tuple[Candidate, ...]
     place: _Place
     to_try: Candidate | None
+
+
+def _still_there(candidates: Sequence[Candidate], facts: Sequence[tuple[str, KnownFact]]) -> tuple[Candidate, ...]:
+    """Return those whose content was neither replaced nor withdrawn; a source without images says nothing of it."""
+    images = [(source, known) for source, known in facts if known.fact.kind is FactKind.IMAGE]
+    speaking = {source for source, _ in images}
+    digests = {known.fact.digest for _, known in images if not known.withdrawn}
+    return tuple(one for one in candidates if one.digest in digests or one.source not in speaking)
 
 
 def _to_try(shown: Sequence[Candidate], tried: Sequence[_Tried]) -> Candidate | None:

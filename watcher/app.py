@@ -15,7 +15,9 @@ from watcher.store.database import open_store
 
 
 @contextmanager
-def open_means(settings: Settings, say: ReportProgress, host: Host | None = None, clock: Clock | None = None) -> Iterator[Means]:
+def open_means(
+    settings: Settings, say: ReportProgress, host: Host | None = None, clock: Clock | None = None
+) -> Iterator[Means]:
     """Open the database and put together what the jobs work with. `host` stands in for the configured engine.
 
     Raises StoreError when the database cannot be opened.

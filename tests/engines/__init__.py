@@ -1,1 +1,1 @@
-"""The slow tier: a real vLLM on the CPU, in containers, with a model and a fault of our own (knowledge: docs/testing.md)."""
+"""The slow tier: a real vLLM on the CPU, in containers, with a model and a fault of our own."""

@@ -33,7 +33,7 @@ class EngineBuild:
 
 
 def engine_build() -> EngineBuild:
-    """Return packages and model, built on first use (two minutes, 3.4 GB). Raises CannotRunHere with what is missing."""
+    """Return packages and model, built on first use (minutes, 3.4 GB). Raises CannotRunHere with what is missing."""
     environment = _environment()
     python = environment / "bin" / "python"
     _once(environment / ".own" / _content_of(*PACKAGES), lambda stamp: _install_own(python, stamp))

@@ -21,6 +21,8 @@ PROFILE_ARGS = (
     *("--dtype", "bfloat16", "--max-model-len", "1024", "--max-num-seqs", "4", "--enforce-eager"),
     *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
 )
+ULIMITS = {"stack": 67108864}
+"""The preset's without `memlock = -1`, which a Docker engine that itself lives in a container may not grant."""
 _PROGRAM = b"""#!/usr/bin/python3
 import sys
 

@@ -68,12 +68,12 @@ def test_a_broken_configuration_reports_every_fault_with_its_place(tmp_path: Pat
 @pytest.fixture
 def upstreams(tmp_path: Path) -> Iterator[Scene]:
     """Serve one good index and four bad ones."""
-    with running_web() as web:
+    with running_web() as web, running_web() as busy:
         page = b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0"></head><body>%s</body></html>'
         link = b'<a href="torch-2.8.0-cp310-cp310-linux_aarch64.whl#sha256=%s">torch</a>' % (b"a" * 64)
         web.routes["/good/torch/"] = Reply(200, page % link, {"Content-Type": "text/html"})
         web.routes["/html/torch/"] = Reply(200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"})
-        web.routes["/busy/torch/"] = Reply(429, b"slow down", {"Retry-After": "120"})
+        busy.routes["/busy/torch/"] = Reply(429, b"slow down", {"Retry-After": "120"})
         web.routes["/half/torch/"] = Reply(
             200, b'{"meta": {"api-version": "1.0"}, "files": [', {"Content-Type": "application/vnd.pypi.simple.v1+json"}
         )
@@ -83,7 +83,7 @@ def upstreams(tmp_path: Path) -> Iterator[Scene]:
             {
                 "name": name,
                 "kind": "simple-index",
-                "url": f"{web.url}/{name}/torch/",
+                "url": f"{busy.url if name == 'busy' else web.url}/{name}/torch/",
                 "timeout": "1s" if name == "slow" else "20s",
             }
             for name in ("html", "busy", "half", "slow", "good")

@@ -23,6 +23,8 @@ from tests.real.ports import free_port, stop, wait_until
 
 _REQUIREMENT = "devpi-server>=6.14,<7"
 _ROOT_PASSWORD = "of a throw-away server"
+_CHEAP_SECRETS = ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
+"""The default makes every start take more than ten seconds of hashing, for a secret that guards nothing here."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Devpi:
     """A running server. Indexes are `user/name`, as in `jp6/cu126`."""
 
     url: str
+    client: httpx.Client
 
     def page(self, index: str, project: str) -> str:
         return f"{self.url}/{index}/+simple/{project}/"
@@ -65,14 +68,14 @@ class Devpi:
         expected: tuple[int, ...] = (200, 201),
     ) -> httpx.Response:
         headers = {"X-Devpi-Auth": self._login(user or "root")} if user or method == "PUT" else {}
-        answer = httpx.request(
-            method, f"{self.url}{path}", json=json, data=data, files=files, headers=headers, timeout=30
-        )
+        answer = self.client.request(method, f"{self.url}{path}", json=json, data=data, files=files, headers=headers)
         assert answer.status_code in expected, f"devpi: {method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer
 
     def _login(self, user: str) -> str:
-        answer = httpx.post(f"{self.url}/+login", json={"user": user, "password": _ROOT_PASSWORD}).raise_for_status()
+        answer = self.client.post(
+            f"{self.url}/+login", json={"user": user, "password": _ROOT_PASSWORD}
+        ).raise_for_status()
         pair = f"{user}:{answer.json()['result']['password']}"
         return base64.b64encode(pair.encode()).decode()
 
@@ -119,12 +122,13 @@ def running_devpi(folder: Path) -> Iterator[Devpi]:
     with (folder / "devpi.log").open("wb") as log:
         init = [str(programs / "devpi-init"), *state, "--no-root-pypi", "--root-passwd", _ROOT_PASSWORD]
         subprocess.run(init, stdout=log, stderr=log, check=True)
-        serve = [str(programs / "devpi-server"), *state, "--host", "127.0.0.1", "--port", str(port)]
+        serve = [str(programs / "devpi-server"), *state, "--host", "127.0.0.1", "--port", str(port), *_CHEAP_SECRETS]
         process = subprocess.Popen(serve, stdout=log, stderr=log)
-    devpi = Devpi(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: _answers(f"{devpi.url}/+api"), process, "devpi-server")
-        yield devpi
+        with httpx.Client(timeout=30) as client:
+            devpi = Devpi(f"http://127.0.0.1:{port}", client)
+            wait_until(lambda: _answers(client, f"{devpi.url}/+api"), process, "devpi-server")
+            yield devpi
     finally:
         stop(process)
 
@@ -136,8 +140,8 @@ def devpi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
         yield running
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return client.get(url).status_code == 200
     except httpx.HTTPError:
         return False

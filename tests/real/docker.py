@@ -1,9 +1,4 @@
-"""A private Docker engine: the real dockerd with its own data, socket, containerd and bridge, beside the machine's own.
-
-It runs without iptables rules of its own: the chains are one per machine, and a second daemon would flush the first
-one's at each start. So published ports go through Docker's proxy process, and an internal network is closed because
-its containers have no route, which is what a container meets first on a device too.
-"""
+"""A private Docker engine: the real dockerd with data, socket, containerd, bridge and packet filter of its own."""
 
 import contextlib
 import fcntl
@@ -22,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.places import CACHE
 from tests.real.bridge import add_bridge, delete_bridge, free_network, interfaces
+from tests.real.firewall import chains_of, remove_rules, write_wrappers
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -30,6 +26,7 @@ CACHED = "watcher-test.cached"
 """Label of images that may stay in a reused data root; everything else is swept away."""
 CACHE_REPOSITORY = "watcher-test/"
 _CONTAINERD_PID = "exec/containerd/containerd.pid"
+_PROGRAMS = ("dockerd", "containerd", "runc", "docker-init", "iptables", "bash")
 _START_SECONDS = 60
 _SLOTS = 6
 
@@ -42,7 +39,7 @@ def require_docker() -> None:
     """Raise CannotRunHere unless a daemon can be started here."""
     if os.geteuid() != 0:
         raise CannotRunHere("a private Docker daemon needs root")
-    missing = [program for program in ("dockerd", "containerd", "runc", "docker-init") if _find(program) is None]
+    missing = [program for program in _PROGRAMS if _find(program) is None]
     if missing:
         raise CannotRunHere(f"not installed: {', '.join(missing)} (Debian: apt-get install docker.io)")
 
@@ -56,9 +53,11 @@ class PrivateDaemon:
         self._run = Path(tempfile.mkdtemp(prefix="wt-"))
         self._log = folder / "dockerd.log"
         self._network = free_network()
-        self._bridge = self._run.name.replace("_", "x")[:15]
+        self._bridge = self._run.name[:15]
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[DockerClient] = []
+        self._chains = chains_of(self._run.name)
+        write_wrappers(self._run / "bin", self._chains)
         (self._run / "daemon.json").write_text("{}")  # not the machine's own daemon.json
 
     @property
@@ -84,7 +83,9 @@ class PrivateDaemon:
             add_bridge(self._bridge, f"{self._network}.0.1")
         (self._run / "pid").unlink(missing_ok=True)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command(), stdout=log, stderr=log, start_new_session=True, env=self._own_environment()
+            )
         self._wait_until_it_answers()
 
     def kill(self) -> None:
@@ -123,6 +124,7 @@ class PrivateDaemon:
             _end(pid, signal.SIGKILL)
         unmount_below(self._data)
         unmount_below(self._run)
+        remove_rules(self._chains, self._bridge, f"{self._network}.")
         delete_bridge(self._bridge)
         shutil.rmtree(self._run, ignore_errors=True)
 
@@ -141,6 +143,9 @@ class PrivateDaemon:
         while self._clients:
             self._clients.pop().close()
 
+    def _own_environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": f"{self._run / 'bin'}:{_path()}"}
+
     def _command(self) -> list[str]:
         return [
             *("dockerd", "--config-file", str(self._run / "daemon.json"), "--host", self.url),
@@ -152,7 +157,7 @@ class PrivateDaemon:
                 "--pidfile",
                 str(self._run / "pid"),
             ),
-            *("--bridge", self._bridge, "--iptables=false"),
+            *("--bridge", self._bridge, "--ip6tables=false"),
             *("--default-address-pool", f"base={self._network}.128.0/17,size=24"),
             *("--exec-opt", "native.cgroupdriver=cgroupfs", "--add-runtime", f"nvidia={_find('runc')}"),
         ]
@@ -241,12 +246,15 @@ def unmount_below(folder: Path) -> None:
 def _end_leftovers(data: Path) -> None:
     """End the daemon of a test run that was itself killed; it is known by its data root."""
     for pid in _pids_with(f"--data-root\0{data}\0"):
-        run = Path(_option(pid, "--exec-root") or "/nonexistent")
+        run = Path(_option(pid, "--exec-root") or "/nonexistent/exec")
         others = _pids_with(str(run / "containerd/"))
         for each in (pid, *others):
             _end(each, signal.SIGKILL)
         _wait_gone(pid)
         unmount_below(run)
+        remove_rules(chains_of(run.parent.name), run.parent.name)
+        delete_bridge(run.parent.name)
+        shutil.rmtree(run.parent, ignore_errors=True)
     unmount_below(data)
 
 
@@ -264,7 +272,11 @@ def _sweep_image(client: "DockerClient", image_id: str, tags: list[str], labels:
 
 
 def _find(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    return shutil.which(program, path=_path())
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def _pids_with(text: str) -> list[int]:

@@ -43,6 +43,7 @@ class Registry:
     """A running registry: `host` is what stands before the first slash of an image's name."""
 
     url: str
+    client: httpx.Client
 
     @property
     def host(self) -> str:
@@ -69,11 +70,11 @@ class Registry:
 
     def delete(self, repository: str, digest: str) -> None:
         """Delete a manifest, and with it every tag that names it."""
-        httpx.delete(f"{self.url}/v2/{repository}/manifests/{digest}").raise_for_status()
+        self.client.delete(f"{self.url}/v2/{repository}/manifests/{digest}").raise_for_status()
 
     def delete_tag(self, repository: str, tag: str) -> None:
         accept = {"Accept": f"{OCI_INDEX}, {OCI_MANIFEST}"}
-        answer = httpx.head(f"{self.url}/v2/{repository}/manifests/{tag}", headers=accept).raise_for_status()
+        answer = self.client.head(f"{self.url}/v2/{repository}/manifests/{tag}", headers=accept).raise_for_status()
         self.delete(repository, answer.headers["docker-content-digest"])
 
     def _push_manifest(
@@ -95,15 +96,15 @@ class Registry:
         return _digest(body), len(body)
 
     def _push_blob(self, repository: str, content: bytes) -> None:
-        begun = httpx.post(f"{self.url}/v2/{repository}/blobs/uploads/").raise_for_status()
+        begun = self.client.post(f"{self.url}/v2/{repository}/blobs/uploads/").raise_for_status()
         place = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": _digest(content)})
         headers = {"Content-Type": "application/octet-stream"}
-        httpx.put(place, content=content, headers=headers).raise_for_status()
+        self.client.put(place, content=content, headers=headers).raise_for_status()
 
     def _put_manifest(self, repository: str, reference: str, body: bytes, media_type: str) -> None:
         headers = {"Content-Type": media_type}
         url = f"{self.url}/v2/{repository}/manifests/{reference}"
-        httpx.put(url, content=body, headers=headers).raise_for_status()
+        self.client.put(url, content=body, headers=headers).raise_for_status()
 
     @staticmethod
     def _descriptor(digest: str, size: int, architecture: str, system: str) -> dict[str, Any]:
@@ -120,10 +121,11 @@ def running_registry(folder: Path) -> Iterator[Registry]:
     config.write_text(_CONFIG.format(folder=folder / "data", port=port))
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, "serve", str(config)], stdout=log, stderr=log)
-    registry = Registry(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: _answers(f"{registry.url}/v2/"), process, PROGRAM)
-        yield registry
+        with httpx.Client() as client:
+            registry = Registry(f"http://127.0.0.1:{port}", client)
+            wait_until(lambda: _answers(client, f"{registry.url}/v2/"), process, PROGRAM)
+            yield registry
     finally:
         stop(process)
 
@@ -138,9 +140,9 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         yield running
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return client.get(url).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -33,7 +33,7 @@ def test_a_tag_is_shown_with_the_digest_for_the_devices_architecture(registry: R
 
 def test_an_unchanged_image_costs_names_and_heads_but_no_manifest(registry: Registry, build: Build) -> None:
     for number in range(5):
-        registry.push(IMAGE, f"0.{number}.0")
+        registry.push(IMAGE, f"0.{number}.0", str(number))
     first, second = build(table(registry)), build(table(registry))
     before = first.poll(None)
     after = second.poll(before.cursor)
@@ -210,6 +210,31 @@ def test_an_expired_token_is_renewed_once_for_all(registry: Registry, web: Web, 
     given.append("somebody else's")
     assert facts_of(source.poll(None))
     assert len(given) == 3
+
+
+def test_requests_that_meet_an_expired_token_together_share_the_new_one(
+    registry: Registry, web: Web, other_web: Web, build: Build
+) -> None:
+    for number in range(8):
+        registry.push(IMAGE, f"1.{number}", str(number))
+    given: list[str] = []
+    challenge = {"WWW-Authenticate": f'Bearer realm="{other_web.url}/token"'}
+
+    def wall(asked: Asked) -> Reply:
+        too_old = asked.path.endswith("/tags/list") is False and asked.headers.get("authorization") == "Bearer t0"
+        if too_old or "authorization" not in asked.headers:
+            return Reply(401, b"", challenge, delay=0.05)
+        return _proxied(registry, asked)
+
+    def token(asked: Asked) -> Reply:
+        given.append(f"t{len(given)}")
+        return Reply(200, json.dumps({"token": given[-1]}).encode())
+
+    web.fallback = wall
+    other_web.routes["/token"] = token
+    facts = facts_of(build(f'kind = "oci-tags"\nimage = "{web.host}/{IMAGE}"').poll(None))
+    assert all(fact.digest for fact in facts.values())
+    assert given == ["t0", "t1"]
 
 
 def test_a_registry_that_wants_a_login_says_so(web: Web, build: Build) -> None:

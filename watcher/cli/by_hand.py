@@ -44,7 +44,7 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
         settle_dead_trials(means)
         trial, interrupted = _tried(means, asked)
         answer = answer_now(means, means.device())
-        announce(means, lambda: answer)
+        announce(means, answer)
     if as_json:
         answered = documents.answer_document(answer)
         show_json({"schema": "watcher/trial/1", "trial": documents.trial_document(trial), "answer": answered})

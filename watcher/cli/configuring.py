@@ -58,7 +58,7 @@ def config_show(context: typer.Context) -> int:
 def notify_test(context: typer.Context) -> int:
     """Send a test message through every channel."""
     from watcher.errors import ConfigError, NotifyFailed
-    from watcher.model.notice import Message
+    from watcher.notify.message import compose_test
     from watcher.notify.send import build_notifiers
 
     call: Call = context.obj
@@ -69,7 +69,7 @@ def notify_test(context: typer.Context) -> int:
     failed = 0
     for notifier in notifiers:
         try:
-            notifier.send(Message(f"[{settings.device.name}] watcher: test", "This is a test. The channel works."))
+            notifier.send(compose_test(settings.device.name))
             show(f"{notifier.channel}  delivered")
         except NotifyFailed as error:
             failed += 1
@@ -79,9 +79,12 @@ def notify_test(context: typer.Context) -> int:
 
 def healthcheck(context: typer.Context) -> int:
     """Exit 0 when the service touched its heartbeat within five minutes."""
-    from watcher.__main__ import check_heartbeat
+    from watcher.config.place import read_data_dir
+    from watcher.jobs.heartbeat import heartbeat_trouble
 
-    return check_heartbeat(context.obj.config)
+    trouble = heartbeat_trouble(read_data_dir(context.obj.config))
+    show(f"unhealthy: {trouble}" if trouble else "healthy")
+    return exits.UNEXPECTED if trouble else exits.DONE
 
 
 def demo(

@@ -27,7 +27,7 @@ def build_program() -> Any:
     return typer.main.get_command(app)
 
 
-def _version(asked: bool) -> None:
+def _show_version(asked: bool) -> None:
     if asked:
         print(f"watcher {__version__}")
         raise typer.Exit
@@ -39,6 +39,6 @@ def _globals(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only trouble.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     context.obj = Call(config=config, verbose=verbose, quiet=quiet, color=not no_color)

@@ -18,14 +18,14 @@ from watcher.cli.views import (
 from watcher.config.sources import SourceConfig
 from watcher.errors import ConfigError
 from watcher.host.lease import lease_holder
-from watcher.host.owed import read_debts
+from watcher.jobs.announce import owed_reports
 from watcher.jobs.means import Means
 from watcher.jobs.plan import answer_now
 from watcher.jobs.restore import pay_first
 from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome, SourceState
-from watcher.model.trial import Outcome, ServiceReport, ServiceState
+from watcher.model.trial import Outcome, ServiceState
 from watcher.model.verdict import StaticRecord
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
@@ -100,8 +100,8 @@ def status(call: Call, as_json: bool) -> int:
         with means.store.transaction() as tx:
             states, facts = fact_store.source_states(tx), fact_store.all_facts(tx)
             trials, planned = trial_store.trials(tx, limit=LAST_TRIALS), candidate_store.candidates(tx)
-        owed, alive = owed_now(means), lease_holder(means.data_dir) is not None
-        rows = [_source_document(means, source, states.get(source.name), facts) for source in means.settings.sources]
+        owed, alive = owed_reports(means.data_dir), lease_holder(means.data_dir) is not None
+        rows = [_source_document(source, states.get(source.name), facts) for source in means.settings.sources]
         waiting = [one for one in planned if one.compatible and (one.due or one.waiting_for)]
     if as_json:
         show_json(
@@ -125,32 +125,20 @@ def status(call: Call, as_json: bool) -> int:
     return exits.STILL_DOWN if owed and not alive else exits.DONE
 
 
-def owed_now(means: Means) -> tuple[ServiceReport, ...]:
-    """Return what the owed files say, without asking the engine."""
-    return tuple(
-        ServiceReport(
-            owed.service, ServiceState.DOWN, f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC by trial {debt.trial_id}"
-        )
-        for debt in read_debts(means.data_dir / "owed")
-        for owed in debt.services
-    )
-
-
 def sources(call: Call, as_json: bool) -> int:
     with call.means() as means:
         with means.store.transaction() as tx:
             states, facts = fact_store.source_states(tx), fact_store.all_facts(tx)
             ledger = statics.static_records(tx)
-        rows = [_source_document(means, source, states.get(source.name), facts) for source in means.settings.sources]
+        rows = [_source_document(source, states.get(source.name), facts) for source in means.settings.sources]
         if as_json:
             builds = [_ledger_document(record) for record in ledger]
             show_json({"schema": "watcher/sources/1", "sources": rows, "builds": builds})
             return exits.DONE
         _show_sources(means, states, facts)
         for record in sorted(ledger, key=lambda record: (record.component, record.source, record.at)):
-            show(
-                f"{record.component} {record.version or '?'}  {record.reading.state.value}  {record.name}  {record.source}"
-            )
+            build = f"{record.component} {record.version or '?'}"
+            show(f"{build}  {record.reading.state.value}  {record.name}  {record.source}")
     return exits.DONE
 
 
@@ -168,7 +156,7 @@ def _counts(facts: Iterable[tuple[str, Any]]) -> dict[str, int]:
 
 
 def _source_document(
-    means: Means, source: SourceConfig, state: SourceState | None, facts: Iterable[tuple[str, Any]]
+    source: SourceConfig, state: SourceState | None, facts: Iterable[tuple[str, Any]]
 ) -> dict[str, Any]:
     state = state or SourceState(source.name, source.kind)
     traffic = state.traffic

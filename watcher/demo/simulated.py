@@ -36,6 +36,10 @@ class SimulatedService:
     policy: str = "unless-stopped"
     started: float = field(default_factory=lambda: time.monotonic() - 3600)
 
+    def start(self) -> None:
+        if not self.running:
+            self.running, self.started = True, time.monotonic()
+
     @property
     def healthy(self) -> bool:
         return self.running and time.monotonic() - self.started >= self.warm_up
@@ -232,8 +236,7 @@ class SimulatedHost:
 
     def start_service(self, owed: OwedService) -> ServiceReport:
         service = self._service(owed)
-        if not service.running:
-            service.running, service.started = True, time.monotonic()
+        service.start()
         return self._report(owed, service)
 
     def settle_service(self, owed: OwedService) -> ServiceReport:

@@ -153,8 +153,8 @@ class _Story:
 
     def _trial(self, trial: Trial) -> None:
         self.tell(f"  trial {trial.id} of {trial.candidate.image}: {trial.outcome}, {trial.reason}")
-        for row in trial.evidence[:6]:
-            self.tell(f"    {row.rung}{f' line {row.line}' if row.line else ''}: {row.text[:150]}")
+        for line in dict.fromkeys(f"{row.rung}: {row.text}" for row in trial.evidence):
+            self.tell(f"    {line[:160]}")
         if trial.displaced:
             self.tell(f"    {', '.join(trial.displaced)} was away for {trial.away_seconds or 0:.1f} s and runs again")
 

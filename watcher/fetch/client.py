@@ -1,5 +1,6 @@
 """The polite client: what one look asks of an upstream, counted, capped and bounded in time."""
 
+import atexit
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +28,7 @@ USER_AGENT = f"watcher/{__version__} (+upstream-watcher)"
 MAX_BODY = 32 * 2**20
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CLIENT_LOCK = threading.Lock()
 _SMALL = 64 * 2**10
 """Bodies of refusals up to this size are read: the connection stays usable, and some say why."""
 
@@ -210,7 +212,7 @@ class Fetcher:
         with self._lock:
             self._requests += 1
         headers = {**ask.headers, **ask.validators.as_headers()}
-        with _shared_client().stream(ask.method, url, headers=headers, timeout=self._timeout) as response:
+        with _client().stream(ask.method, url, headers=headers, timeout=self._timeout) as response:
             yield response
 
     def _read(self, response: httpx.Response, url: str, ask: _Ask) -> Fetched:
@@ -277,6 +279,11 @@ def _sendable(value: object) -> str | None:
     return value if isinstance(value, str) and value.isascii() and value.isprintable() and value else None
 
 
+def _client() -> httpx.Client:
+    with _CLIENT_LOCK:
+        return _shared_client()
+
+
 @cache
 def _shared_client() -> httpx.Client:
     """One pool for the process: loading certificates costs more than most requests, and connections are reused."""
@@ -287,4 +294,5 @@ def _shared_client() -> httpx.Client:
         follow_redirects=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
     )
+    atexit.register(client.close)
     return bound_by_deadline(client)

@@ -1,5 +1,6 @@
 """The connection to a Docker engine. Whatever goes wrong in it is a HostError: the bench, never the candidate."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ class Engine:
         from docker.api.client import APIClient
 
         with asking("the Docker engine does not answer", docker=self.url):
+            _knock(self.url)
             return APIClient(base_url=self.url, version="auto", timeout=max(1, int(timeout)))
 
     def close(self) -> None:
@@ -84,6 +86,14 @@ class Engine:
                 return dict(api.inspect_image(reference))
             except NotFound:
                 return None
+
+
+def _knock(url: str) -> None:
+    """Raise OSError where nobody listens; the SDK would leave its socket open then."""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(ANSWER_SECONDS)
+            door.connect(url.removeprefix("unix://"))
 
 
 def name_of(container: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ class Images:
     def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
         """Return the image, from the engine where it is there already. Docker's own configuration gives the login."""
         reference = f"{repository_of(image)}@{digest}" if digest else image
-        if (found := self.find(reference)) is not None:
+        if (found := self.find(reference) or self._built_here(image, digest)) is not None:
             return found
         before = self._ids()
         self._transfer(reference, report, deadline)
@@ -48,6 +48,11 @@ class Images:
 
         with asking("an image could not be removed", image=image_id), contextlib.suppress(NotFound):
             self._engine.api.remove_image(image_id)
+
+    def _built_here(self, image: str, digest: str | None) -> LocalImage | None:
+        """Return the image whose own id `digest` is: what was built on the device has no other, and no registry has it."""
+        found = self.find(digest) if digest else None
+        return replace(found, reference=image) if found else None
 
     def _ids(self) -> frozenset[str]:
         with asking("the images could not be listed"):

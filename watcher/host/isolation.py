@@ -29,6 +29,11 @@ def container_config(spec: ContainerSpec, docker_url: str, owner: str = "") -> d
     }
 
 
+def without_ulimits(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the same body for an engine that may not raise limits."""
+    return {**config, "HostConfig": {**config["HostConfig"], "Ulimits": []}}
+
+
 def wants_outside(spec: ContainerSpec) -> bool:
     """Return whether the container may reach beyond its own internal network."""
     return spec.network == "bridge" or "network" in spec.allow
@@ -40,6 +45,7 @@ def _host_config(spec: ContainerSpec, docker_url: str) -> dict[str, Any]:
         "NetworkMode": TRIAL,
         # an internal network's resolver may still pass questions on to the outside; its own loopback answers none
         "Dns": [] if wants_outside(spec) else ["127.0.0.1"],
+        "DnsOptions": [] if wants_outside(spec) else ["timeout:1", "attempts:1"],
         "Runtime": spec.runtime,
         "Init": True,
         "RestartPolicy": {"Name": "no"},

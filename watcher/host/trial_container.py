@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.engine import ANSWER_SECONDS, Engine, asking, reason_of
 from watcher.host.image_files import remove_inspected
-from watcher.host.isolation import container_config, wants_outside
+from watcher.host.isolation import container_config, wants_outside, without_ulimits
 from watcher.host.names import OWNER_LABEL, TRIAL, TRIAL_LABEL
 from watcher.host.own_container import network_holder, own_container
 from watcher.model.container import ContainerSpec, ContainerState
@@ -29,6 +29,7 @@ _CANDIDATES_FAULT = re.compile(
     re.I,
 )
 """The last: the image asks NVIDIA's runtime for a newer CUDA than the device has."""
+_MAY_NOT_RAISE_LIMITS = "error setting rlimit"
 _EXEC_FAILED = (126, 127)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_LOOK_SECONDS = 0.2
@@ -53,7 +54,10 @@ class TrialContainer:
         self._make_network(internal=not wants_outside(spec))
         container = self._create(config)
         self._refuse_missing_command(container, spec)
-        self._start(container)
+        if not self._start(container):
+            self._remove_container(container)
+            container = self._create(without_ulimits(config))
+            self._start(container)
         self._look_once(container, spec)
         return container
 
@@ -130,14 +134,18 @@ class TrialContainer:
                     raise Refused("a mount's path does not exist on the device", path=missing["path"]) from error
                 raise
 
-    def _start(self, container: str) -> None:
+    def _start(self, container: str) -> bool:
+        """Start it; False where this engine (a rootless one) may not raise limits, which a candidate can do without."""
         from docker.errors import APIError
 
         with asking("the trial container could not be started", container=container[:12]):
             try:
                 self._engine.api.start(container)
             except APIError as error:
+                if _MAY_NOT_RAISE_LIMITS in reason_of(error):
+                    return False
                 raise _judged(error) or error from None
+        return True
 
     def _refuse_missing_command(self, container: str, spec: ContainerSpec) -> None:
         """Raise CannotStart when the image does not have the command.
@@ -168,7 +176,7 @@ class TrialContainer:
         return () if any(_is_mounted(path, spec) for path in paths) else paths
 
     def _look_once(self, container: str, spec: ContainerSpec) -> None:
-        """Raise CannotStart when the init process could not execute the command and ended at once."""
+        """Raise CannotStart when the command could not be executed: the init process, or a shell, ends so at once."""
         ends = time.monotonic() + _FIRST_LOOK_SECONDS
         while (state := self.state(container)).running:
             if time.monotonic() > ends:
@@ -177,10 +185,7 @@ class TrialContainer:
         if state.exit_code in _EXEC_FAILED:
             with asking("the trial container's log could not be read"):
                 said = bytes(self._engine.api.logs(container, tail=3)).decode(errors="replace").strip()
-            if f"exec {spec.entrypoint[0]} failed" in said:
-                raise CannotStart(
-                    "the engine's command cannot be executed", command=spec.entrypoint[0], cause=said[-200:]
-                )
+            raise CannotStart("the engine's command cannot be executed", command=spec.entrypoint[0], cause=said[-200:])
 
     # --- removing ---------------------------------------------------------------------------------------------------
 

@@ -1,35 +1,48 @@
-"""Tell people: every notice that waits becomes part of one message per channel, and is offered again until delivered."""
+"""Tell people: all notices that wait become one message per channel, offered again until it is delivered."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
 
 from watcher.errors import NotifyFailed
+from watcher.host.owed import read_debts
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
-from watcher.model.notice import NoticeKind
-from watcher.notify.message import Digest, compose
+from watcher.model.notice import Notice, NoticeKind
+from watcher.model.trial import ServiceReport, ServiceState
+from watcher.notify.message import Digest, SourceTrouble, compose
 from watcher.ports import Notifier
-from watcher.store import outbox
+from watcher.store import facts as fact_store
+from watcher.store import outbox, trials
+from watcher.store.database import Transaction
+
+SOURCE_FAILED, SOURCE_RECOVERED, NEWS, TRIAL, OWED = "source-failed", "source-recovered", "news", "trial", "owed"
+"""Topics of notices: what their subjects are the names or ids of."""
 
 
-def announce(means: Means, stand: Callable[[], Answer]) -> int:
+def announce(means: Means, answer: Answer) -> int:
     """Deliver what waits; return how many channels failed. A failed channel keeps its notices for later."""
-    failed = 0
-    for notifier in means.notifiers:
-        failed += not _deliver(means, notifier, stand)
-    return failed
+    return sum(not _deliver(means, notifier, answer) for notifier in means.notifiers)
 
 
-def _deliver(means: Means, notifier: Notifier, stand: Callable[[], Answer]) -> bool:
-    now = means.clock.now()
-    kinds = tuple(NoticeKind(kind) for kind in means.settings.notify.on)
+def owed_reports(data_dir: Path) -> tuple[ServiceReport, ...]:
+    """Return what the owed files say, without asking the engine."""
+    return tuple(
+        ServiceReport(owed.service, ServiceState.DOWN, f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC")
+        for debt in read_debts(data_dir / "owed")
+        for owed in debt.services
+    )
+
+
+def _deliver(means: Means, notifier: Notifier, answer: Answer) -> bool:
+    kinds = [NoticeKind(kind) for kind in means.settings.notify.on]
     with means.store.transaction() as tx:
-        notices = outbox.pending(tx, notifier.channel, kinds, now)
-        digest = _digest(tx, means, notices)
+        notices = outbox.pending(tx, notifier.channel, kinds, means.clock.now())
+        digest = _digest(tx, means, notices, answer)
     if not notices:
         return True
-    ids = tuple(notice.id for notice in notices)
+    ids = [notice.id for notice in notices]
     try:
-        notifier.send(compose(Digest(answer=stand(), **digest)))
+        notifier.send(compose(digest))
     except NotifyFailed as error:
         means.say(f"{notifier.channel} did not take the message; it is offered again: {error}")
         with means.store.transaction() as tx:
@@ -38,3 +51,30 @@ def _deliver(means: Means, notifier: Notifier, stand: Callable[[], Answer]) -> b
     with means.store.transaction() as tx:
         outbox.delivered(tx, notifier.channel, ids, means.clock.now())
     return True
+
+
+def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: Answer) -> Digest:
+    event_ids = [int(number) for number in _subjects(notices, NEWS)]
+    trial_ids = dict.fromkeys(int(number) for number in (*_subjects(notices, TRIAL), *_subjects(notices, OWED)))
+    told = (trials.trial(tx, number) for number in trial_ids)
+    states = fact_store.source_states(tx)
+    failed = [
+        SourceTrouble(name, error.message)
+        for name in dict.fromkeys(_subjects(notices, SOURCE_FAILED))
+        if name in states and (error := states[name].error) is not None
+    ]
+    recovered = [
+        SourceTrouble(name, "", recovered=True) for name in dict.fromkeys(_subjects(notices, SOURCE_RECOVERED))
+    ]
+    return Digest(
+        device=means.settings.device.name,
+        answer=answer,
+        events=fact_store.events_by_id(tx, event_ids),
+        trials=tuple(trial for trial in told if trial is not None),
+        troubles=(*failed, *recovered),
+        owed=owed_reports(means.data_dir),
+    )
+
+
+def _subjects(notices: Sequence[Notice], topic: str) -> list[str]:
+    return [subject for notice in notices if notice.topic == topic for subject in notice.subjects]

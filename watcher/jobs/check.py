@@ -8,6 +8,7 @@ from datetime import datetime
 from watcher.config.sources import SourceConfig
 from watcher.errors import SourceError, SourceUnavailable
 from watcher.fetch.client import HostHolds
+from watcher.jobs.announce import NEWS, SOURCE_FAILED, SOURCE_RECOVERED
 from watcher.jobs.means import Means
 from watcher.jobs.read_wheels import read_new_wheels
 from watcher.model.facts import Event, Look, LookError, LookOutcome, Poll, SourceState, Traffic
@@ -45,7 +46,7 @@ def look_at(means: Means, configs: Iterable[SourceConfig]) -> tuple[tuple[Look, 
             looks.append(look)
             events += found
     with means.store.transaction() as tx:
-        fact_store.save_holds(tx, holds.snapshot())
+        fact_store.save_holds(tx, holds.pending())
     return tuple(looks), tuple(events)
 
 
@@ -105,11 +106,11 @@ def _stored(
             if events:
                 subjects = tuple(str(event.id) for event in events)
                 outbox.enqueue(
-                    tx, Notice(NoticeKind.NEWS, f"look:{config.name}:{now.isoformat()}", "news", subjects, now)
+                    tx, Notice(NoticeKind.NEWS, f"look:{config.name}:{now.isoformat()}", NEWS, subjects, now)
                 )
             if before.told:
                 key = f"source:{config.name}:recovered:{now.isoformat()}"
-                outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, "source-recovered", (config.name,), now))
+                outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, SOURCE_RECOVERED, (config.name,), now))
             shown = known | {fact.fact.key: fact for fact in news.facts}
     if failure is not None:
         return _failed(means, polled, before, failure, now)
@@ -151,7 +152,7 @@ def _failed(
         fact_store.save_source_state(tx, after)
         if tells_now:
             key = f"source:{before.name}:failed:{(before.last_ok or now).isoformat()}"
-            outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, "source-failed", (before.name,), now))
+            outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, SOURCE_FAILED, (before.name,), now))
         count = sum(not fact.withdrawn for fact in fact_store.known_facts(tx, before.name).values())
     look = Look(before.name, before.kind, LookOutcome.FAILED, count, polled.traffic, why, told=before.told)
     return look, ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from watcher.answer import stand
@@ -65,9 +65,11 @@ def rules_of(means: Means) -> due.Rules:
 
 
 def zone_of(means: Means) -> tzinfo:
-    """Return the configured time zone, else the machine's."""
+    """Return the configured time zone, else the machine's, with its clock changes."""
+    from tzlocal import get_localzone
+
     name = means.settings.schedule.timezone
-    return ZoneInfo(name) if name else means.clock.now().astimezone().tzinfo or UTC
+    return ZoneInfo(name) if name else get_localzone()
 
 
 def answer_now(means: Means, device: DeviceFacts) -> Answer:

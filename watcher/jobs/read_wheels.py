@@ -19,7 +19,7 @@ _READ_TIMEOUT = timedelta(minutes=2)
 
 
 def read_new_wheels(means: Means, config: SourceConfig, known: tuple[KnownFact, ...], holds: HostHolds) -> Traffic:
-    """Read what has to be read, keep each result, and return what it cost. A wheel that fails is tried at the next look."""
+    """Read what has to be read, keep each result, return what it cost. What fails is tried again at the next look."""
     if config.kind != "simple-index":
         return Traffic()
     component = means.settings.bug.component

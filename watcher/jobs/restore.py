@@ -8,9 +8,10 @@ from watcher.errors import HostError
 from watcher.host.lease import lease_holder
 from watcher.host.owed import read_debts
 from watcher.host.restore import restore_all
+from watcher.jobs.announce import OWED, TRIAL, owed_reports
 from watcher.jobs.means import Means
 from watcher.model.notice import Notice, NoticeKind
-from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
+from watcher.model.trial import Outcome, ServiceReport, Stage, Trial
 from watcher.ports import ReportProgress
 from watcher.store import outbox, trials
 from watcher.store.database import Transaction
@@ -35,7 +36,7 @@ def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:
     if not dead:
         return ()
     _remove_leftovers(means)
-    down = tuple(_owed_reports(means.data_dir))
+    down = owed_reports(means.data_dir)
     with means.store.transaction() as tx:
         for trial in dead:
             _close(tx, trial, means, down)
@@ -55,10 +56,10 @@ def _close(tx: Transaction, trial: Trial, means: Means, down: tuple[ServiceRepor
     now = means.clock.now()
     if any(debt.trial_id == trial.id for debt in read_debts(means.data_dir / "owed")):
         trials.record_trial(tx, replace(trial, stage=Stage.RESTORE, owed=down), now)
-        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", "owed", (str(trial.id),), now))
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
         return
     trials.record_trial(tx, replace(_ended(trial), finished_at=now), now)
-    outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"trial:{trial.id}", "trial", (str(trial.id),), now))
+    outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"trial:{trial.id}", TRIAL, (str(trial.id),), now))
 
 
 def _ended(trial: Trial) -> Trial:
@@ -72,11 +73,3 @@ def _ended(trial: Trial) -> Trial:
 
 def _owes(data_dir: Path) -> bool:
     return bool(read_debts(data_dir / "owed"))
-
-
-def _owed_reports(data_dir: Path) -> list[ServiceReport]:
-    return [
-        ServiceReport(owed.service, ServiceState.DOWN, f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC")
-        for debt in read_debts(data_dir / "owed")
-        for owed in debt.services
-    ]

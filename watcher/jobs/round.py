@@ -48,7 +48,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     if trials:
         plan = Plan(make_plan(means, device, asked_now=not scheduled).candidates, plan.changed, plan.rules)
     answer = answer_now(means, device)
-    failed = announce(means, lambda: answer)
+    failed = announce(means, answer)
     finished = means.clock.now()
     return Round(started, finished, looks, events, plan.changed, trials, answer, restored, left_to, interrupted, failed)
 

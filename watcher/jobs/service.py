@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+from watcher.jobs.heartbeat import beat
 from watcher.ports import ReportProgress
 
 HEARTBEAT_SECONDS = 60
@@ -58,7 +59,7 @@ class Service:
         return code
 
     def _beat(self) -> None:
-        (self.data_dir / "heartbeat").touch()
+        beat(self.data_dir)
 
     def _round(self) -> None:
         if self._ending.is_set():

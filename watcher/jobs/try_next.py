@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from watcher.config.engines import EngineSettings, Profile
 from watcher.errors import HostError, StoreError
 from watcher.host.lease import Lease
+from watcher.jobs.announce import OWED, TRIAL
 from watcher.jobs.means import Means
 from watcher.jobs.prune import note_pulled, prune_images
 from watcher.model.container import LocalImage
@@ -149,10 +150,10 @@ class StoredNotebook:
 
 def _tell(tx: Transaction, trial: Trial, now: datetime) -> None:
     if trial.owed:
-        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", "owed", (str(trial.id),), now))
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
     if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
         kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
-        outbox.enqueue(tx, Notice(kind, f"trial:{trial.id}", "trial", (str(trial.id),), now))
+        outbox.enqueue(tx, Notice(kind, f"trial:{trial.id}", TRIAL, (str(trial.id),), now))
 
 
 def _insist(means: Means, notebook: StoredNotebook, trial: Trial) -> None:

@@ -1,1 +1,1 @@
-""""""
+"""Tell people: `message` decides what is said, `send` carries it."""

@@ -41,9 +41,10 @@ def releases(fetcher: Fetcher, api_url: str, repo: str, token: str | None, at_mo
             per_page=_PER_PAGE,
             retry=None,
             seconds_between_requests=None,
+            lazy=True,
         )
         try:
-            listed = github.get_repo(repo, lazy=True).get_releases()
+            listed = github.get_repo(repo).get_releases()
             # the property of the class itself would ask once more for every release that lacks a field
             return tuple(super(CompletableGithubObject, one).raw_data for one in islice(listed, at_most))
         except AssertionError:
@@ -93,7 +94,10 @@ class _HttpConnection:
         api = _API.get()
         port = f":{self.port}" if self.port else ""
         url = api.fetcher.next_page(api.url, f"{self.scheme}://{self.host}{port}{self._path}")
-        return _Answer(api.fetcher.get(url, headers=self._headers))
+        answer = api.fetcher.get(url, headers=self._headers)
+        if not answer.body.lstrip().startswith(b"["):  # PyGithub takes null for an empty list, and text for a row
+            raise SourceChanged("GitHub's list of releases has another form", url=api.url)
+        return _Answer(answer)
 
     def close(self) -> None:
         return

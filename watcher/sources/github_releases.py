@@ -9,7 +9,7 @@ would change their flag and notes at the next look, and make events of it.
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -126,8 +126,10 @@ def parse_feed(body: bytes) -> tuple[FeedEntry, ...]:
     return tuple(FeedEntry(_tag(identity, link), updated) for identity, link, updated in entries)
 
 
-def parse_releases(found: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
+def parse_releases(found: Sequence[Mapping[str, Any]]) -> tuple[Fact, ...]:
     """Return one fact per published release of the API's answer. Raises SourceChanged."""
+    if not all(isinstance(release, Mapping) for release in found):
+        raise SourceChanged("a release is no object")
     return tuple(_fact(release) for release in found if not release.get("draft"))
 
 

@@ -13,7 +13,7 @@ _PIECE = 1 << 16
 
 
 class EngineLog:
-    """Follows a container's output in a thread. The file holds the first 32 MB and the last 4 MB, with a line between."""
+    """Follows a container's output in a thread. A flood is kept as its first 32 MB and last 4 MB."""
 
     def __init__(self, path: Path, chunks: Iterable[bytes], ready_lines: tuple[str, ...]) -> None:
         self.path = path

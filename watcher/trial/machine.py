@@ -1,9 +1,9 @@
 """The trial as one pure function: where it stands and what happened give where it stands next.
 
     preflight → pull → inspect → probe → displace → settle → start → ready → accept → soak → teardown → restore → done
-        │         │       │        │         │         │        ↑│      │       │       │                 │
-        │         │       │        │         │         │        └┴──────┴───────┘       │                 └ stays, alarm set,
-        │         │       │        │         │         │         Again (next start)     │                   while owed
+        │         │       │        │         │         │        ↑│      │       │       │                 └ stays, with
+        │         │       │        │         │         │        └┴──────┴───────┴───────┤                   an alarm,
+        │         │       │        │         │         │          Again: next start     │                   while owed
         └─────────┴───────┴────────┴→ done   └─────────┴────────────────────────────────┴→ teardown
 
     probe ── Postponed ──→ displace → settle → probe → start      where memory allows the probe only then
@@ -14,11 +14,12 @@ a failed teardown never keeps the service down; `restore` is left only when noth
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from watcher.model.trial import Outcome, Stage
 
 ORDER = tuple(Stage)
-NEXT = dict(zip(ORDER, ORDER[1:], strict=False))
+NEXT = dict(pairwise(ORDER))
 BESIDE_THE_SERVICE = frozenset({Stage.PREFLIGHT, Stage.PULL, Stage.INSPECT, Stage.PROBE})
 ENGINE_UP = frozenset({Stage.START, Stage.READY, Stage.ACCEPT, Stage.SOAK})
 BEFORE_TEARDOWN = frozenset(ORDER[: ORDER.index(Stage.TEARDOWN)])

@@ -6,9 +6,9 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import Profile
 from watcher.model.container import LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Start, Trial
-from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading, Verdict
+from watcher.model.verdict import BugState, Evidence, ProbeReading, Rung, StaticReading, Verdict
 from watcher.trial.machine import Progress
-from watcher.verdict.judge import Rungs, StartSeen, judge
+from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, judge
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     """Return the ended trial with its outcome and, where the bench did not fail, its two answers."""
     verdict = seen.verdict()
     outcome = outcome_of(progress, verdict)
-    ended = replace(trial, outcome=outcome, starts=start_records(seen, verdict), basis=verdict.basis)
+    ended = replace(trial, outcome=outcome, starts=start_records(seen), basis=verdict.basis)
     evidence = (*verdict.evidence, *seen.extra)
     if outcome is not Outcome.VERDICT:
         reason = progress.reason or verdict.reason
@@ -87,34 +87,18 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     )
 
 
-def start_records(seen: Seen, verdict: Verdict) -> tuple[Start, ...]:
-    records = []
-    for index, (start, log) in enumerate(zip(seen.starts, seen.logs, strict=True)):
-        works = bool(start.became_ready and start.completion_ok and (start.tool_ok or not start.tools_asked))
-        works = works and not start.died_after_ready
-        decides = index == verdict.deciding_start
-        records.append(
-            Start(
-                profile=start.profile,
-                stage=start.stage,
-                bring_up=BringUp.WORKS if works else BringUp.FAILS,
-                failure_class=None if works else _class_of(start, verdict.failure_class if decides else None),
-                exit_code=start.exit_code,
-                log=log,
-            )
+def start_records(seen: Seen) -> tuple[Start, ...]:
+    return tuple(
+        Start(
+            profile=start.profile,
+            stage=start.stage,
+            bring_up=bring_up_of(start),
+            failure_class=failure_of(start, seen.bug),
+            exit_code=start.exit_code,
+            log=log,
         )
-    return tuple(records)
-
-
-def _class_of(start: StartSeen, judged: FailureClass | None) -> FailureClass:
-    if judged is not None:
-        return judged
-    if start.oom_killed:
-        return FailureClass.GENUINE_OOM
-    read = start.reading.failure_class if start.reading else FailureClass.NO_EVIDENCE
-    if read in (FailureClass.HEALTHY, FailureClass.NO_EVIDENCE):
-        return FailureClass.NOT_READY if start.deadline_passed else FailureClass.OTHER_CRASH
-    return read
+        for start, log in zip(seen.starts, seen.logs, strict=True)
+    )
 
 
 def seen_in_acceptance(text: str) -> Evidence:

@@ -286,7 +286,7 @@ class Stages:
             return None
         last, following = planned[self.next_start - 1], planned[self.next_start]
         if following.name != last.name:
-            if works or not may_another_profile_help(self.seen.starts[-1]):
+            if works or not may_another_profile_help(self.seen.starts[-1], self.order.bug):
                 return None
         elif works:
             self.close_start()

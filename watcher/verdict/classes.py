@@ -49,27 +49,25 @@ CLASSES: dict[FailureClass, ClassRow] = {
     FailureClass.MODEL_CONFIG: ClassRow(
         Owner.CONFIGURATION, "Change the model or its settings: the engine rejects them."
     ),
-    FailureClass.NETWORK_PULL: ClassRow(
-        Owner.BENCH, "Check network, registry access and free disk, then try again."
-    ),
+    FailureClass.NETWORK_PULL: ClassRow(Owner.BENCH, "Check network, registry access and free disk, then try again."),
     FailureClass.HEALTHY: ClassRow(Owner.NOBODY, "Nothing to do: the engine came up."),
     FailureClass.OTHER_CRASH: ClassRow(
         Owner.UPSTREAM, "Read the log around the line that decides, and look for an upstream report."
     ),
-    FailureClass.NO_EVIDENCE: ClassRow(
-        Owner.NOBODY, "Nothing in it tells of a run: give the whole log of the engine."
-    ),
+    FailureClass.NO_EVIDENCE: ClassRow(Owner.NOBODY, "Nothing in it tells of a run: give the whole log of the engine."),
     FailureClass.NOT_READY: ClassRow(
         Owner.UPSTREAM, "It did not get ready in time and said nothing: give it longer, or look at what it waits for."
     ),
-}  # fmt: skip
+}
 
 _DETAILS = {
     "refused-at-start": "The engine's own check found too little free memory at start: free memory (other programs, "
     "page cache) or lower the memory share, then retry.",
+    "context": "Ask for a shorter context, or leave more memory to the cache.",
     "settings": "A setting of ours or yours was rejected: correct the profile's environment or arguments.",
 }
 _OWNERS = {"settings": Owner.CONFIGURATION}
+_OF_THE_PROFILE = frozenset(_DETAILS)
 
 
 def owner_of(failure_class: FailureClass, detail: str | None = None) -> Owner:
@@ -87,6 +85,6 @@ def is_bench(failure_class: FailureClass) -> bool:
     return CLASSES[failure_class].owner is Owner.BENCH
 
 
-def is_about_memory(failure_class: FailureClass) -> bool:
-    """Return whether asking for less memory could change the result."""
-    return CLASSES[failure_class].memory
+def depends_on_profile(failure_class: FailureClass, detail: str | None = None) -> bool:
+    """Return whether other arguments could change the result: a shortage of memory, or a setting that was refused."""
+    return CLASSES[failure_class].memory or detail in _OF_THE_PROFILE

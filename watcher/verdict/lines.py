@@ -12,7 +12,10 @@ MAX_LINE = 64 * 1024
 HELD_BACK = 6
 """Lines kept for the next block, so that a wrapped message is never cut in two."""
 
-_ANSI = re.compile(r"\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|(?:\x1b|\^\[|\u241b)\[[0-9;?]*[ -/]?[@-~]|\x1b[@-_]|(?<!\w)\[\d{1,2}(?:;\d{1,3})*m")
+_ANSI = re.compile(
+    r"\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|(?:\x1b|\^\[|\u241b)\[[0-9;?]*[ -/]?[@-~]|\x1b[@-_]"
+    r"|(?<!\w)\[\d{1,2}(?:;\d{1,3})*m"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]+")
 _STAMP = r"\d{4}[-/]\d\d[-/]\d\d[ T-]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _PREFIXES = tuple(
@@ -26,7 +29,8 @@ _PREFIXES = tuple(
         r"\[?pod/\S+\]? ",
         r"\((?:[\w.]+ )+?(?:pid|ip)=[^)]{1,80}\)\s?",  # vLLM and Ray processes
         r"\[(?:default|[Rr]ank)?\d{0,3}(?:, ?ip=\S+)?\]:\s?",  # torchrun
-        r"(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|FATAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[?[\w./<>-]+:\d+\]|\S+ \S+:\d+\])\s?",
+        r"(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|FATAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[?[\w./<>-]+:\d+\]"
+        r"|\S+ \S+:\d+\])\s?",
         r"\[?" + _STAMP + r"\]?:?\s*",
         r"\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\]\s*",
         r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+",
@@ -47,10 +51,6 @@ _QUIET = re.compile(
     r"|^\[?[IWD]\d{3,4} \d\d:\d\d:\d\d"
     r"|(?:^|[ \]|-])(?:INFO|WARNING|WARN|DEBUG) (?:[-|:\[]|\d\d-\d\d )"
     r"|\b(?:User|Future|Deprecation|Runtime|Import)Warning:"
-)
-_INFO = re.compile(
-    r"\blevel=(?:INFO|DEBUG|info|debug)\b|^\W{0,3}(?:INFO|DEBUG)\b|\[(?:I|D|INFO|DEBUG)\]|^\d{1,3}\.\d\d\.\d{3}\.\d{3} [ID] "
-    r"|(?:^|[ \]|-])(?:INFO|DEBUG) (?:[-|:\[]|\d\d-\d\d )"
 )
 _CARRIES_SPEECH = re.compile(
     r"\bprompt\b|Received request|[\"'](?:content|role|messages|prompt|text)[\"']\s*:|non-default args", re.IGNORECASE
@@ -107,25 +107,26 @@ def _capped(rest: bytes) -> bytes:
     return b"\n".join(line[:MAX_LINE] for line in rest.split(b"\n"))
 
 
-def read_line(raw: bytes) -> tuple[Line, ...]:
-    """Return the parts of a raw line: one, or several where carriage returns redrew it."""
-    text = raw[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n")
-    parts = text.split("\r") if "\r" in text else [text]
-    return tuple(_line(part, says_info(raw)) for part in parts)
+def read_line(raw: bytes) -> Line:
+    """Return a raw line as it is matched; of one that carriage returns redrew, the last part."""
+    text = raw[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]
+    plain = _ANSI.sub("", text) if "[" in text else text
+    info = says_info(raw)
+    rest, quiet = _without_prefixes(plain.strip("\x00 \t"))
+    logged = len(rest) < len(plain.strip())
+    return Line(rest, logged, quiet or info, info, (quiet or info or not logged) and _is_speech(plain))
 
 
-def _line(raw: str, marked_info: bool) -> Line:
-    plain = _ANSI.sub("", raw) if "[" in raw or "\x1b" in raw else raw
-    text, quiet, info = plain.strip("\x00 \t"), marked_info, marked_info
+def _without_prefixes(text: str) -> tuple[str, bool]:
+    """Return the message, and whether a logger marked it as info, warning or debug."""
+    quiet = False
     for _ in range(8):
-        head = text[:160]
-        quiet = quiet or _QUIET.search(head) is not None
-        info = info or _INFO.search(head) is not None
+        quiet = quiet or _QUIET.search(text[:160]) is not None
         found = next((match for prefix in _PREFIXES if (match := prefix.match(text)) and match.end()), None)
         if found is None:
             break
         text = text[found.end() :].lstrip()
-    return Line(text, len(text) < len(plain.strip()), quiet, marked_info, (info or not quiet) and _is_speech(plain))
+    return text, quiet
 
 
 def _is_speech(plain: str) -> bool:

@@ -9,40 +9,49 @@ _MARKUP = re.compile(r"^\s*(?:[-*+•‣]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s+\S|\|.*
 _QUOTED = re.compile(r"^>\s?(?:Traceback|\s*File \"|\s+\S)")
 _PERSON = re.compile(
     r"\b(?:I'm|I've|I'd|my|we|we're|our|you|your|anyone|anybody|somebody|someone|please help|thanks)\b"
-    r"|\bI (?:am|get|got|have|see|saw|run|ran|tried|try|think|was|had|just|keep|can|don|still|also|then|know|found|hit|use"
+    r"|\bI (?:am|get|got|have|see|saw|run|ran|tried|try|think|was|had|just|keep|can|don|still|also|then"
+    r"|know|found|hit|use"
     r"|need|want|started|built|installed|follow)\w*\b|\?\s*$|\?\s+[A-Z]",
 )
 _SPEECH = re.compile(
-    r"\b(?:when|because|which|instead of|caus\w+|due to|treat|avoids?|known|workaround|complain\w*|says?|saying|gives?|got"
-    r"|getting|gets?|throws?|raises?|hits?|hitting|see|seeing|seen|saw|symptom|looks? like|like|sometimes|could|might|may"
+    r"\b(?:when|because|which|instead of|caus\w+|due to|treat|avoids?|known|workaround|complain\w*|says?"
+    r"|saying|gives?|got"
+    r"|getting|gets?|throws?|raises?|hits?|hitting|see|seeing|seen|saw|symptom|looks? like|like|sometimes"
+    r"|could|might|may"
     r"|such as|same|happens?|occurs?|reported|fails? with|failed with|failing with|crash\w* with|die[sd]? with"
-    r"|ends? (?:in|with)|e\.g\.|i\.e\.|aka|called|named|known as|about|error was|error is|the error|this error|an error"
+    r"|ends? (?:in|with)|e\.g\.|i\.e\.|aka|called|named|known as|about|error was|error is|the error"
+    r"|this error|an error"
     r"|message|bug|issue|fix\w*|patch\w*|commit|grep|match\w*|if|contains?|expect\w*)\b",
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception|Warning)?\b['\"]?\(?\\?['\"]?:?\s*$")
 _ADVICE = re.compile(
     r"\b(?:if you (?:see|get|hit|encounter|run)|you (?:may|might|will|can|could) (?:see|get)|may (?:see|fail|crash)"
-    r"|(?:can|could|might|may|would|will) (?:sometimes )?(?:look|fail|appear|crash|occur|happen|print)|looks? like this"
+    r"|(?:can|could|might|may|would|will) (?:sometimes )?(?:look|fail|appear|crash|occur|happen|print)"
+    r"|looks? like this"
     r"|sometimes|known issue|troubleshooting|workaround|symptoms?|common errors?|faq|how to fix|solution|handle|treat"
     r"|fixes|this (?:pr|change|patch)|summary)\b",
     re.IGNORECASE,
 )
 _RAN = re.compile(
-    r"\b(?:attempt|ran|running|tried|started|duration|exit(?:ed)? code|crashed (?:during|after)|failed at|result|log|logs"
-    r"|output|date/time|manual run|steps)\b",
+    r"\b(?:attempt|ran|running|tried|started|duration|exit(?:ed)? code|crashed (?:during|after)|failed at"
+    r"|result|logs?|output|date/time|manual run|steps)\b",
     re.IGNORECASE,
 )
 _LOGGY = re.compile(
-    r"^\s*(?:Traceback \(most|File \"|File /\S+:\d+|[-~^ ]*[~^]{2,}|-+> \d+|\d{1,4}[-/:.]\d\d|\[?\d{4}-\d\d-\d\d|\$ \S|frame #\d+"
-    r"|INFO|WARNING|ERROR|DEBUG|\(\w+ pid=|\[\w+\]|\w+\[\d+\]:|\w+_\w+: |docker: |NvMap|Killed|Aborted|Segmentation|goroutine"
-    r"|(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)\b|CUDA kernel errors|For debugging consider|Compile with `TORCH"
+    r"^\s*(?:Traceback \(most|File \"|File /\S+:\d+|[-~^ ]*[~^]{2,}|-+> \d+|\d{1,4}[-/:.]\d\d"
+    r"|\[?\d{4}-\d\d-\d\d|\$ \S|frame #\d+"
+    r"|INFO|WARNING|ERROR|DEBUG|\(\w+ pid=|\[\w+\]|\w+\[\d+\]:|\w+_\w+: |docker: |NvMap|Killed|Aborted"
+    r"|Segmentation|goroutine"
+    r"|(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)\b|CUDA kernel errors|For debugging consider"
+    r"|Compile with `TORCH"
     r"|.*\d+%\|| {4,}\S|\t\S|[a-z]+ = |.*\b\w+=\S+ \w+=\S+)"
 )
 _WORD = re.compile(r"[A-Za-z']+")
-_COMMON = frozenset(
-    "a an and are as at be but by can do does for from has have how i if in is it my not of on or so that the this to "
-    "was we when which will with you your".split()
+_COMMON = re.compile(
+    r"\b(?:a|an|and|are|as|at|be|but|by|can|do|does|for|from|has|have|how|i|if|in|is|it|my|not|of|on|or|so|that|the|this|to"
+    r"|was|we|when|which|with|you|your)\b",
+    re.IGNORECASE,
 )
 _HEADING = re.compile(r"^#{1,6} [A-Za-z\[`*]")
 _BOLD = re.compile(r"\*\*[^*\s][^*]*\*\*")
@@ -63,9 +72,7 @@ def is_mention(text: str, start: int, end: int, strict: bool) -> bool:
     lead = _EXCEPTION.sub("", lead)
     if _PERSON.search(lead):
         return True
-    return strict and (
-        _SPEECH.search(lead) is not None or _PERSON.search(tail) is not None or _says_more(tail)
-    )
+    return strict and (_SPEECH.search(lead) is not None or _PERSON.search(tail) is not None or _says_more(tail))
 
 
 def _says_more(tail: str) -> bool:
@@ -110,8 +117,7 @@ class Profile:
         self.kinds |= {kind for kind, shape in shapes if shape.search(raw)}
 
     def _note_speech(self, raw: str) -> None:
-        words = [word.lower() for word in _WORD.findall(raw)]
-        if len(words) >= 5 and sum(word in _COMMON for word in words) >= 2:
+        if len(_WORD.findall(raw)) >= 5 and len(_COMMON.findall(raw)) >= 2:
             self.sentences += 1
         self.personal = self.personal or _PERSON.search(raw) is not None
         self.advice = self.advice or _ADVICE.search(raw) is not None

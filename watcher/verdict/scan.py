@@ -1,7 +1,7 @@
 """Reads a log of any size in bounded memory: which signatures it shows, and which finding decides.
 
-`sieve` names the lines worth a look, `lines` takes off what loggers put before them, the table of signatures is tried on
-what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
+`sieve` names the lines worth a look, `lines` takes off what loggers put before them, the table of signatures is tried
+on what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
 """
 
 import re
@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 from watcher.model.verdict import LogReading
 from watcher.verdict.decide import Hit, decide
-from watcher.verdict.lines import Line, blocks, read_line, shown
+from watcher.verdict.lines import MAX_LINE, Line, blocks, read_line, shown
 from watcher.verdict.prose import HEAD_LINES, Profile, is_mention
 from watcher.verdict.sieve import FENCES, Sieve, counts_on_info
 from watcher.verdict.signatures import SIGNATURES, Role, Signature
 
-ON_INFO = tuple(signature for signature in SIGNATURES if counts_on_info(signature))
+ON_INFO = frozenset(signature.id for signature in SIGNATURES if counts_on_info(signature))
+BY_ID = {signature.id: signature for signature in SIGNATURES}
 
-DEPENDS_ON_DIGITS = frozenset(signature.id for signature in SIGNATURES if signature.depends_on_digits)
+HINTS = tuple((hint, signature) for signature in SIGNATURES for hint in signature.hints)
 MAX_HITS = 6
 """Hits kept of one signature, before readiness and after; the first ones and always the last."""
 _STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "nvml-query-warning", "allocator-other-assert"})
@@ -58,26 +59,36 @@ class _Scanner:
         for index, raw in enumerate(raws):
             if not worth and self.profile.seen >= HEAD_LINES:
                 return
-            hit = shapes[index] in worth and self._match(raws, index, shapes[index])
+            shape = shapes[index]
+            looked = shape in worth and not self.sieve.skips(shape)
+            hit = looked and self._match(raws, index)
+            if looked and not hit and self.sieve.settles(shape):
+                worth.remove(shape)
             if self.profile.seen < HEAD_LINES and (raw or index < len(raws) - 1):
                 self.profile.feed(raw[:2000].decode("utf-8", "replace").rstrip("\r"), hit)
 
-    def _match(self, raws: list[bytes], index: int, shape: bytes) -> bool:
+    def _match(self, raws: list[bytes], index: int) -> bool:
         """Match one line with every signature; return whether any hit."""
         raw = raws[index]
         if raw.lstrip()[:3] in FENCES:
             self.fences += 1
             return False
-        found = depends = False
-        for line in read_line(raw):
-            lowered = line.text.lower()
-            for signature in ON_INFO if line.info else SIGNATURES:
-                if any(hint in lowered for hint in signature.hints):
-                    found = self._try(signature, line, raws, index) or found
-                    depends = depends or signature.id in DEPENDS_ON_DIGITS
-        if not found and not depends:
-            self.sieve.settle(shape)
+        found = False
+        for line in self._worth_parts(raw):
+            for signature in _candidates(line):
+                found = self._try(signature, line, raws, index) or found
         return found
+
+    @staticmethod
+    def _worth_parts(raw: bytes) -> Iterator[Line]:
+        """Yield the line, or those parts of a line redrawn by carriage returns in which a hint stands."""
+        if b"\r" not in raw.rstrip(b"\r\n"):
+            yield read_line(raw)
+            return
+        for part in raw[:MAX_LINE].split(b"\r"):
+            lowered = part.decode("utf-8", "replace").lower()
+            if any(hint in lowered for hint, _ in HINTS):
+                yield read_line(part)
 
     def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> bool:
         if line.quiet and not signature.any_level:
@@ -99,9 +110,14 @@ class _Scanner:
     def _keep(self, signature: Signature, line: Line, text: str, raws: list[bytes], index: int) -> None:
         fenced = self.fences % 2 == 1
         hit = Hit(
-            signature, self.lines + index + 1, shown(text), fenced=fenced, logged=line.logged,
-            alone=fenced and _stands_alone(raws, index), indented=raws[index][:4] in (b"    ", b"\t"),
-        )  # fmt: skip
+            signature,
+            self.lines + index + 1,
+            shown(text),
+            fenced=fenced,
+            logged=line.logged,
+            alone=fenced and _stands_alone(raws, index),
+            indented=raws[index][:4] in (b"    ", b"\t"),
+        )
         if signature.role is Role.READY:
             self.epoch += 1
         kept = self.hits.setdefault((signature.id, min(self.epoch, 1)), [])
@@ -133,16 +149,23 @@ class _Scanner:
         return bool(_FRAME.match(self.first) or _FRAME.match(self.last))
 
 
+def _candidates(line: Line) -> list[Signature]:
+    """Return the signatures whose hints stand in the line, in the order of the table."""
+    lowered = line.text.lower()
+    found = dict.fromkeys([signature.id for hint, signature in HINTS if hint in lowered])
+    return [BY_ID[name] for name in found if not line.info or name in ON_INFO]
+
+
 def _plain(raw: bytes) -> str:
     """Return a line without its logger's prefix but with its indentation."""
     text = raw.decode("utf-8", "replace").rstrip()
-    cleaned = read_line(raw)[-1].text
+    cleaned = read_line(raw).text
     return (text[: len(text) - len(text.lstrip())] if cleaned == text.strip() else "") + cleaned
 
 
 def _joined(line: Line, raws: list[bytes], index: int) -> Iterator[str]:
     """Yield the line with the next ones, as a terminal or a box may have wrapped it."""
-    tails = [read_line(raw)[-1].text.strip(" │║┃") for raw in raws[index + 1 : index + 4]]
+    tails = [read_line(raw).text.strip(" │║┃") for raw in raws[index + 1 : index + 4]]
     for count in range(1, len(tails) + 1):
         for glue in (" ", ""):
             yield glue.join([line.text.rstrip(" │║┃"), *tails[:count]])

@@ -118,11 +118,11 @@ def check(model: Qwen2ForCausalLM, rows: list[Row]) -> None:
         raise SystemExit(f"answered wrongly: phrases {wrong} of {len(rows)}")
 
 
-@torch.no_grad()
 def _is_exact(model: Qwen2ForCausalLM, row: Row) -> bool:
     """Return whether each next token is the likeliest; then decoding step by step takes the same path."""
     question, answer = row
-    logits = model(input_ids=torch.tensor([question + answer])).logits[0]
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([question + answer])).logits[0]
     return bool(torch.equal(logits[len(question) - 1 : -1].argmax(-1), torch.tensor(answer)))
 
 

@@ -36,6 +36,14 @@ def _failing(text: str) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         if act != "raise":
             time.sleep(1_000_000)
-        raise RuntimeError(text)
+        raise _error(os.environ.get("FAULT_ERROR", "RuntimeError"))(text)
 
     return fail
+
+
+def _error(name: str) -> Any:
+    import builtins
+
+    import torch
+
+    return getattr(torch, name, None) or getattr(builtins, name)

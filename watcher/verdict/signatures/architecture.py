@@ -46,10 +46,18 @@ SIGNATURES = (
     Signature(
         id="unsupported-chip",
         failure_class=ARCH,
-        hints=("compute capability", "cuda capability", "ampere", "sm_", "sm8", "sm9", "sm1", "incompatible device",
-               "exec format error", "targeting appropriate"),
+        hints=(
+            "compute capability",
+            "cuda capability",
+            "ampere",
+            "sm_",
+            "incompatible device",
+            "exec format error",
+            "targeting appropriate",
+        ),
         pattern=either(
-            r"(?:only support(?:s|ed)?|requires?)\b.{0,60}?(?:Ampere|Hopper|Blackwell|Turing|compute capability|\bSM ?_?\d)",
+            r"(?:only support(?:s|ed)?|requires?)\b.{0,60}?(?:Ampere|Hopper|Blackwell|Turing"
+            r"|compute capability|\bSM ?_?\d)",
             r"compute capability .{0,60}?(?:not supported|unsupported|too (?:low|old)|is required)",
             r"(?:not support(?:ed)?|unsupported|no kernel)\b.{0,60}?\bsm_?\d{2,3}\b",
             r"\bsm_?\d{2,3}a?\b.{0,40}?(?:not supported|unsupported|is not compatible)",
@@ -63,4 +71,4 @@ SIGNATURES = (
         weight=70,
         taught_by="vllm/kernel-needs-newer-gpu",
     ),
-)  # fmt: skip
+)

@@ -11,13 +11,11 @@ SIGNATURES = (
     Signature(
         id="driver-too-old",
         failure_class=DRIVER,
-        hints=("insufficient", "too old", "forward compat", "err: 35", "error 35", "error 803", "error 804",
-               "returned 35", "failure 35", "display driver", "unsupported driver", "nvidia driver"),
+        hints=("insufficient", "too old", "forward compat", "display driver", "unsupported driver", "nvidia driver"),
         pattern=either(
             r"driver version is insufficient|cudaErrorInsufficientDriver|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
             r"NVIDIA driver .{0,60}?too old|nvidia driver is too old or missing",
             r"forward compatibility was attempted",
-            r"cuda\w* err(?:or)?:? ?35\b|returned 35\b|CUDA (?:failure|error) 35\b|Error 80[34]:",
             r"unsupported display driver|Found no NVIDIA driver",
             r"(?:requires?|needs?) (?:an? )?(?:NVIDIA )?(?:CUDA )?driver (?:version )?(?:release )?(?:>=|\d+)",
             flags=re.IGNORECASE,
@@ -30,8 +28,16 @@ SIGNATURES = (
     Signature(
         id="container-runtime",
         failure_class=DRIVER,
-        hints=("runtime name", "select device driver", "nvidia-container", "cdi", "error running hook",
-               "error running prestart hook", "nvidia-ctk", "csv mode"),
+        hints=(
+            "runtime name",
+            "select device driver",
+            "nvidia-container",
+            "cdi",
+            "error running hook",
+            "error running prestart hook",
+            "nvidia-ctk",
+            "csv mode",
+        ),
         pattern=either(
             r"[Uu]nknown (?:or invalid )?runtime (?:name|specified)",
             r"could not select device driver",
@@ -47,8 +53,14 @@ SIGNATURES = (
     Signature(
         id="missing-library",
         failure_class=DRIVER,
-        hints=("cannot open shared object", "could not load library", "unable to load", "could not load dynamic",
-               "file too short", "cannot load shared"),
+        hints=(
+            "cannot open shared object",
+            "could not load library",
+            "unable to load",
+            "could not load dynamic",
+            "file too short",
+            "cannot load shared",
+        ),
         pattern=either(
             r"\blib[\w.+-]+\.so[\w.]*: (?:cannot open shared object|file too short)",
             r"[Cc]ould not load (?:dynamic )?library '?\S*lib(?:cu|nv)\w+",
@@ -66,7 +78,8 @@ SIGNATURES = (
         hints=("nvml", "nvidia-smi has failed", "nvrm"),
         pattern=either(
             r"\bNVMLError\w*\b",
-            r"[Ff]ailed to initialize NVML|NVML: Driver/library version mismatch|nvml error:|NVML initialization failed",
+            r"[Ff]ailed to initialize NVML|NVML: Driver/library version mismatch|nvml error:"
+            r"|NVML initialization failed",
             r"NVIDIA-SMI has failed because",
             r"nvmlInit\w*.{0,40}?(?:failed|error|returned)",
             r"NvRmMem\w+ failed|NvRmGpuLibOpen failed|NVRM: (?:API mismatch|RmInitAdapter failed)",
@@ -80,8 +93,20 @@ SIGNATURES = (
     Signature(
         id="no-device",
         failure_class=DRIVER,
-        hints=("no cuda", "cuda-capable", "cudagetdevicecount", "cuda unknown error", "device type", "no compatible gpu",
-               "nvrmmem", "nvrmgpu", "cuda error:", "failed to initialize cuda", "cuda initialization", "cuinit"),
+        hints=(
+            "no cuda",
+            "cuda-capable",
+            "cudagetdevicecount",
+            "cuda unknown error",
+            "device type",
+            "no compatible gpu",
+            "nvrmmem",
+            "nvrmgpu",
+            "cuda error:",
+            "failed to initialize cuda",
+            "cuda initialization",
+            "cuinit",
+        ),
         pattern=either(
             r"no CUDA-capable device|No CUDA GPUs are available|no CUDA devices? (?:found|detected|available)",
             r"Unexpected error from cudaGetDeviceCount|cudaGetDeviceCount.{0,30}?(?:failed|returned [1-9])",
@@ -108,4 +133,4 @@ SIGNATURES = (
         taught_by="pytorch/nvml-warning-then-crash",
         any_level=True,
     ),
-)  # fmt: skip
+)

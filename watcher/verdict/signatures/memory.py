@@ -16,7 +16,7 @@ SIGNATURES = (
             r"NvMapMem\w*(?:Alloc|Handle)\w*\b.{0,40}?\berror\b",
             r"NvMapMem\w+: (?:\d+ )?error \d+",
             r"\bnvmap_(?:alloc|create|heap|page)\w*\b.{0,120}?(?:fail|error|ENOMEM|no memory)",
-            r"NvMap\w*.{0,60}?(?:failed|error).{0,40}?(?:\b12\b|memory|alloc)",
+            r"NvMap\w*.{0,60}?(?:failed|error).{0,40}?(?:memory|alloc)",
             flags=re.IGNORECASE,
         ),
         unless=re.compile(r"Permission denied|Bad parameter|Memory Manager Not supported", re.IGNORECASE),
@@ -95,8 +95,17 @@ SIGNATURES = (
     Signature(
         id="host-out-of-memory",
         failure_class=OOM,
-        hints=("oom-kill", "oom_reaper", "out of memory: kill", "memory cgroup out", "memoryerror", "bad_alloc",
-               "cannot allocate memory", "can't allocate memory", "running low on memory"),
+        hints=(
+            "oom-kill",
+            "oom_reaper",
+            "out of memory: kill",
+            "memory cgroup out",
+            "memoryerror",
+            "bad_alloc",
+            "cannot allocate memory",
+            "can't allocate memory",
+            "running low on memory",
+        ),
         pattern=either(
             r"invoked oom-killer|\boom-kill:|oom_reaper: reaped process|\bOOM[- ]?killed\b|OOMKilled",
             r"(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process",
@@ -133,10 +142,11 @@ SIGNATURES = (
         failure_class=OOM,
         hints=("out of memory", "outofmemory", "out-of-memory"),
         pattern=re.compile(r"\bout[ -]of[ -]memory\b|\bOutOfMemory\b", re.IGNORECASE),
-        unless=re.compile(r"per-process memory info|to avoid|may (?:run|cause|result)|might|could|in case of|prevent",
-                          re.IGNORECASE),
+        unless=re.compile(
+            r"per-process memory info|to avoid|may (?:run|cause|result)|might|could|in case of|prevent", re.IGNORECASE
+        ),
         title="a message that speaks of memory running out",
         weight=40,
         taught_by="tensorrt-llm/builder-out-of-memory",
     ),
-)  # fmt: skip
+)

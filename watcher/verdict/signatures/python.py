@@ -11,8 +11,14 @@ SIGNATURES = (
     Signature(
         id="missing-module",
         failure_class=DEPS,
-        hints=("no module named", "cannot import name", "packagenotfounderror", "distributionnotfound",
-               "no package metadata", "importerror"),
+        hints=(
+            "no module named",
+            "cannot import name",
+            "packagenotfounderror",
+            "distributionnotfound",
+            "no package metadata",
+            "importerror",
+        ),
         pattern=either(
             r"(?:ModuleNotFoundError|ImportError): No module named",
             r"\bNo module named '?[\w.]+'?",
@@ -27,8 +33,17 @@ SIGNATURES = (
     Signature(
         id="binary-mismatch",
         failure_class=DEPS,
-        hints=("undefined symbol", "symbol lookup error", "glibc", "tried to instantiate class", "does not exist",
-               "has no attribute", "could not run", "incompatible function arguments", "cxxabi"),
+        hints=(
+            "undefined symbol",
+            "symbol lookup error",
+            "glibc",
+            "tried to instantiate class",
+            "does not exist",
+            "has no attribute",
+            "could not run",
+            "incompatible function arguments",
+            "cxxabi",
+        ),
         pattern=either(
             r"undefined symbol: ?\S+",
             r"symbol lookup error:",
@@ -45,8 +60,15 @@ SIGNATURES = (
     Signature(
         id="numpy-abi",
         failure_class=DEPS,
-        hints=("_array_api", "numpy is not available", "numpy.dtype size", "multiarray failed", "using numpy",
-               "numpy version", "numpy.core"),
+        hints=(
+            "_array_api",
+            "numpy is not available",
+            "numpy.dtype size",
+            "multiarray failed",
+            "using numpy",
+            "numpy version",
+            "numpy.core",
+        ),
         pattern=either(
             r"_ARRAY_API not found",
             r"Numpy is not available",
@@ -61,10 +83,23 @@ SIGNATURES = (
     Signature(
         id="installation",
         failure_class=DEPS,
-        hints=("no matching distribution", "could not find a version", "resolutionimpossible", "supported wheel",
-               "failed building wheel", "could not build wheels", "subprocess-exited-with-error",
-               "dependency resolver", "requires-python", "requires a different python", "versionconflict",
-               "not compiled with cuda", "failed to build installable", "requires python", "importlib"),
+        hints=(
+            "no matching distribution",
+            "could not find a version",
+            "resolutionimpossible",
+            "supported wheel",
+            "failed building wheel",
+            "could not build wheels",
+            "subprocess-exited-with-error",
+            "dependency resolver",
+            "requires-python",
+            "requires a different python",
+            "versionconflict",
+            "not compiled with cuda",
+            "failed to build installable",
+            "requires python",
+            "importlib",
+        ),
         pattern=either(
             r"No matching distribution found|Could not find a version that satisfies|ResolutionImpossible",
             r"is not a supported wheel on this platform|requires a different Python|Requires-Python",
@@ -89,4 +124,4 @@ SIGNATURES = (
         weight=55,
         taught_by="python/import-error",
     ),
-)  # fmt: skip
+)

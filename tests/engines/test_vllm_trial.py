@@ -1,0 +1,94 @@
+"""A real vLLM, tried by the program as a person runs it: with the fault of the user's device, and healthy."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines.build import EngineBuild, engine_build
+from tests.engines.image import ASSERT_TEXT, MODEL, PROFILE_ARGS, ULIMITS, mounts, vllm_image
+from tests.real.docker import CannotRunHere, PrivateDaemon
+from tests.real.scene import Scene, scene_with
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]  # the first run installs and trains
+
+REPOSITORY = "dustynv/vllm"
+IMAGE = f"{REPOSITORY}:0.32.0-r36.4-cu129-24.04"
+PATIENCE = 900
+
+
+@pytest.fixture(scope="session")
+def build() -> EngineBuild:
+    try:
+        return engine_build()
+    except CannotRunHere as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def scene(clean_engine: PrivateDaemon, build: EngineBuild, tmp_path: Path) -> Scene:
+    """A device with a service that has to make room, and a configuration for the tiny model."""
+    scene = scene_with(clean_engine, tmp_path, [REPOSITORY], [])
+    scene.table["trial"] |= {"total": "14m", "timeouts": {"ready": "10m", "restore": "60s"}}
+    scene.table["engines"]["vllm"] |= {
+        "model": MODEL,
+        "mounts": list(mounts(build)),
+        "ulimits": ULIMITS,
+        "profiles": [{"name": "tiny", "args": list(PROFILE_ARGS), "tools": True}],
+    }
+    scene.start_assistant()
+    return scene
+
+
+def test_the_fault_of_the_users_device_is_called_by_its_name_with_its_line(scene: Scene) -> None:
+    vllm_image(scene.docker().client(), IMAGE, FAULT_AT_KV=ASSERT_TEXT)
+    document = _tried(scene)
+    trial = document["trial"]
+    assert (trial["outcome"], trial["bug"]["state"], trial["bring_up"]) == ("verdict", "present", "fails")
+    assert (trial["failure_class"], trial["failed_stage"]) == ("allocator-nvml-assert", "ready")
+    assert [(start["profile"], start["exit_code"]) for start in trial["starts"]] == [("tiny", 1)]
+    _assert_evidence_is_in_the_log(scene, trial)
+    assert document["answer"]["bug"] == {"id": "cuda-allocator", "state": "present"}
+    _assert_given_back(scene, trial)
+
+
+def test_a_healthy_engine_works_and_proves_nothing_about_the_bug(scene: Scene) -> None:
+    vllm_image(scene.docker().client(), IMAGE)
+    document = _tried(scene)
+    trial = document["trial"]
+    assert (trial["outcome"], trial["bring_up"], trial["failure_class"]) == ("verdict", "works", None)
+    assert trial["bug"]["state"] == "unknown", "the faulty branch never ran"
+    accepted = trial["acceptance"]
+    assert (accepted["completion"], accepted["streams"], accepted["tool_call"]) == (True, True, True)
+    said = [row["text"] for row in trial["evidence"] if row["rung"] == "acceptance"]
+    assert any("add_to_list" in text and "milk" in text for text in said), said
+    assert document["answer"]["bring_up"] == "works"
+    _assert_given_back(scene, trial)
+
+
+def _tried(scene: Scene) -> dict[str, Any]:
+    """Run the trial by hand and return what it prints; a verdict of either kind is exit 0."""
+    running = scene.started("trial", "run", IMAGE, "--json")
+    said, trouble = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, f"exit {running.returncode}\n{said}\n{trouble}"
+    document: dict[str, Any] = json.loads(said)
+    return document
+
+
+def _assert_evidence_is_in_the_log(scene: Scene, trial: dict[str, Any]) -> None:
+    """Hold that the evidence quotes the assert from the worker's own traceback, and names the line where it stands."""
+    rows = [row for row in trial["evidence"] if row["rung"] == "bring-up" and row["line"]]
+    (row,) = [row for row in rows if "CUDACachingAllocator.cpp" in row["text"]][:1]
+    assert ASSERT_TEXT.strip() in row["text"]
+    (start,) = trial["starts"]
+    log = gzip.decompress((scene.data_dir / start["log"]).read_bytes()).decode().split("\n")
+    assert ASSERT_TEXT in log[row["line"] - 1]
+    assert len(log) - row["line"] > 50, "the cause stands far above the last line"
+
+
+def _assert_given_back(scene: Scene, trial: dict[str, Any]) -> None:
+    assert (trial["displaced"], trial["owed"]) == (["container:assistant"], [])
+    assert trial["away_seconds"] > 0
+    scene.assert_all_is_as_before()

@@ -1,0 +1,187 @@
+"""`restore`: from the owed files and Docker alone, at any time, as often as one likes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.host.contract import wait_for
+from tests.host.docker_world import DockerWorld
+from tests.places import CHECKOUT
+from watcher.host.clock import SystemClock
+from watcher.host.lease import Lease
+from watcher.host.names import TRIAL
+from watcher.host.owed import broken_debts, read_debts, write_debt
+from watcher.host.restore import CANCEL, restore_all
+from watcher.model.container import Debt, OwedService
+from watcher.model.trial import ServiceReport, ServiceState
+
+
+def owe(docker: DockerWorld, data_dir: Path, *names: str, trial: int = 1) -> tuple[OwedService, ...]:
+    """Write down and stop, as a trial does."""
+    services = tuple(owed for name in names for owed in docker.host.examine(f"container:{name}"))
+    write_debt(data_dir / "owed", Debt(trial, docker.engine.url, datetime.now(UTC), services))
+    for owed in reversed(services):
+        docker.host.stop_service(owed)
+    return services
+
+
+def restored(docker: DockerWorld, data_dir: Path, seconds: float = 30) -> dict[str, ServiceReport]:
+    reports = restore_all(data_dir, docker.engine.url, SystemClock(), seconds)
+    return {report.service: report for report in reports}
+
+
+def test_nothing_owed_is_nothing_done(docker: DockerWorld, tmp_path: Path) -> None:
+    assert restored(docker, tmp_path) == {}
+    assert restored(docker, tmp_path / "not-there-yet") == {}
+
+
+def test_all_that_is_owed_comes_back_and_the_debt_is_gone(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", restart_policy={"Name": "unless-stopped"})
+    docker.service("voice", health=False)
+    owe(docker, tmp_path, "assistant", "voice")
+    docker.host.start(docker.spec())
+    reports = restored(docker, tmp_path)
+    assert {name: report.state for name, report in reports.items()} == {
+        "container:assistant": ServiceState.HEALTHY,
+        "container:voice": ServiceState.RUNNING,
+    }
+    assert read_debts(tmp_path / "owed") == ()
+    assert docker.client.containers.list(all=True, filters={"name": TRIAL}) == []
+    assert (docker.policy("assistant"), docker.policy("voice")) == ("unless-stopped", "no")
+    assert not (tmp_path / CANCEL).exists()
+    assert restored(docker, tmp_path) == {}
+
+
+def test_a_trial_that_died_before_it_owed_anything_is_removed(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.host.start(docker.spec())
+    assert restored(docker, tmp_path) == {}
+    assert docker.client.containers.list(all=True) == []
+    assert docker.client.networks.list(names=[TRIAL]) == []
+
+
+def test_one_service_that_cannot_come_back_keeps_no_other_down(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("lost", health=False)
+    docker.service("assistant")
+    lost, _ = owe(docker, tmp_path, "lost", "assistant")
+    docker.client.containers.get("lost").remove()
+    docker.client.images.remove(lost.image_id, force=True)
+    reports = restored(docker, tmp_path, seconds=8)
+    assert reports["container:assistant"].state is ServiceState.HEALTHY
+    assert reports["container:lost"].state is ServiceState.DOWN
+    assert "are gone" in reports["container:lost"].message
+    (debt,) = read_debts(tmp_path / "owed")
+    assert [owed.name for owed in debt.services] == ["lost"]
+    assert docker.policy("assistant") == "no"
+    docker.service("lost", health=False)
+    assert restored(docker, tmp_path)["container:lost"].state is ServiceState.REPLACED
+    assert read_debts(tmp_path / "owed") == ()
+
+
+def test_debts_of_two_trials_are_paid_together(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", health=False)
+    docker.service("voice", health=False)
+    owe(docker, tmp_path, "assistant", trial=1)
+    owe(docker, tmp_path, "voice", trial=2)
+    assert {report.state for report in restored(docker, tmp_path).values()} == {ServiceState.RUNNING}
+    assert read_debts(tmp_path / "owed") == ()
+
+
+def test_an_unreadable_debt_is_reported_and_stays(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", health=False)
+    owe(docker, tmp_path, "assistant", trial=1)
+    broken = tmp_path / "owed" / "2.json"
+    broken.write_text('{"trial_id": 2, "serv')
+    reports = restored(docker, tmp_path)
+    assert reports["container:assistant"].state is ServiceState.RUNNING
+    assert reports["file:2.json"].state is ServiceState.DOWN
+    assert str(broken) in reports["file:2.json"].message
+    assert broken_debts(tmp_path / "owed") == (broken,)
+
+
+def test_a_debt_on_an_engine_that_is_away_is_kept(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", health=False)
+    (owed,) = owe(docker, tmp_path, "assistant")
+    write_debt(tmp_path / "owed", Debt(2, f"unix://{tmp_path / 'gone'}", datetime.now(UTC), (owed,)))
+    restored(docker, tmp_path, seconds=3)
+    assert [debt.trial_id for debt in read_debts(tmp_path / "owed")] == [2]
+    assert docker.runs("assistant")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK forgets sockets it cannot open
+def test_restore_waits_for_an_engine_that_comes_up_late(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", restart_policy={"Name": "unless-stopped"})
+    owe(docker, tmp_path, "assistant")
+    docker.engine.kill()
+    program = (
+        "import sys; from pathlib import Path; from watcher.host.restore import restore_all;"
+        f"print(*restore_all(Path({str(tmp_path)!r}), {docker.engine.url!r}, timeout_seconds=30), sep='\\n')"
+    )
+    restoring = subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    time.sleep(2)
+    docker.restart_engine()
+    said, _ = restoring.communicate(timeout=40)
+    assert "HEALTHY" in said
+    assert read_debts(tmp_path / "owed") == ()
+    assert docker.policy("assistant") == "unless-stopped"
+
+
+def test_what_docker_brought_back_by_itself_is_set_right(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", restart_policy={"Name": "unless-stopped"})
+    (owed,) = owe(docker, tmp_path, "assistant")
+    docker.engine.power_cut()
+    docker.restart_engine()
+    wait_for(lambda: docker.runs("assistant"))
+    began = docker.inspect("assistant")["State"]["StartedAt"]
+    assert restored(docker, tmp_path)["container:assistant"].state is ServiceState.HEALTHY
+    assert docker.inspect("assistant")["State"]["StartedAt"] == began, "it was not started a second time"
+    assert docker.policy("assistant") == "unless-stopped"
+    assert owed.kept_tag not in docker.tags()
+
+
+def test_a_live_trial_is_told_to_end_and_restore_does_not_wait_for_it_for_ever(
+    docker: DockerWorld, tmp_path: Path
+) -> None:
+    docker.service("assistant", health=False)
+    owe(docker, tmp_path, "assistant")
+    docker.host.start(docker.spec())
+    with Lease(tmp_path):  # a trial that does not listen
+        begun = time.monotonic()
+        report = restored(docker, tmp_path)["container:assistant"]
+        assert time.monotonic() - begun < 20
+        assert (tmp_path / CANCEL).exists()
+    assert report.state is ServiceState.RUNNING
+    assert docker.client.containers.list(all=True, filters={"name": TRIAL}) == []
+
+
+def test_a_killed_restore_can_be_repeated(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", env={"SERVICE_WARM_UP": "3"})
+    owe(docker, tmp_path, "assistant")
+    program = f"from pathlib import Path; from watcher.host.restore import restore_all; restore_all(Path({str(tmp_path)!r}), None)"
+    for seconds in (0.3, 0.8, 1.3):
+        restoring = subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT)
+        time.sleep(seconds)
+        os.kill(restoring.pid, signal.SIGKILL)
+        restoring.wait()
+        assert len(read_debts(tmp_path / "owed")) == 1
+    assert restored(docker, tmp_path)["container:assistant"].state is ServiceState.HEALTHY
+    assert docker.policy("assistant") == "no"
+
+
+def test_restore_needs_neither_configuration_nor_database(docker: DockerWorld, tmp_path: Path) -> None:
+    docker.service("assistant", health=False)
+    owe(docker, tmp_path, "assistant")
+    program = (
+        "import sys, json; from pathlib import Path; from watcher.host.restore import restore_all;"
+        f"restore_all(Path({str(tmp_path)!r}), None);"
+        "print(json.dumps([name for name in sys.modules if name.split('.')[0] in ('sqlalchemy', 'pydantic', 'httpx')]))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout) == []
+    assert docker.runs("assistant")

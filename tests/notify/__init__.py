@@ -1,0 +1,1 @@
+"""Tests of watcher.notify: what is said, and that it arrives."""

@@ -1,0 +1,1 @@
+"""Tests of watcher.store on real SQLite files."""

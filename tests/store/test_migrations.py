@@ -1,0 +1,149 @@
+"""The migrations, the tables and the constant say the same; nothing is lost on the way to a newer schema."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from tests.store.examples import NOON, notice
+from watcher.config.place import shipped
+from watcher.errors import StoreError
+from watcher.model.notice import NoticeKind
+from watcher.store import database, migrate, outbox
+from watcher.store.database import open_store
+from watcher.store.tables import metadata
+
+REVISIONS = tuple(script.revision for script in ScriptDirectory.from_config(migrate.alembic_config()).walk_revisions())
+ALL = tuple(NoticeKind)
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{down}"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("notices") as table:
+        table.add_column(sa.Column("extra", sa.Text()))
+    {then}
+"""
+
+
+def schema(path: Path) -> set[tuple[str, str]]:
+    """Return names and SQL of everything in the file, spaces and quotes aside, columns in any order."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {(name, normalised(sql)) for name, sql in rows}
+
+
+def normalised(sql: str) -> str:
+    head, _, inside = sql.partition("(")
+    parts = sorted(" ".join(part.split()) for part in inside.rstrip(")\n ").replace('"', "").split(","))
+    return " ".join(head.split()) + "|".join(parts)
+
+
+def migrated(folder: Path, revision: str) -> Path:
+    """Return a database that the migrations alone made, at `revision`."""
+    path = folder / database.FILE_NAME
+    sqlite3.connect(path).close()
+    migrate.migrate(path, revision)
+    return path
+
+
+def test_the_constant_is_the_newest_migration() -> None:
+    assert migrate.head_revision() == database.REVISION
+
+
+def test_the_migrations_from_empty_agree_with_the_tables(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{migrated(tmp_path, 'head')}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_a_new_database_is_what_the_migrations_would_have_made(tmp_path: Path) -> None:
+    (tmp_path / "walked").mkdir()
+    open_store(tmp_path / "made").close()
+    assert schema(tmp_path / "made" / "watcher.db") == schema(migrated(tmp_path / "walked", "head"))
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, revision: str) -> None:
+    migrated(tmp_path, revision)
+    store = open_store(tmp_path)
+    with store.transaction() as tx:
+        assert outbox.enqueue(tx, notice("a"))
+    store.close()
+    assert database.read_revision(store.path) == database.REVISION
+    assert store.path.with_name(f"watcher.db.before-{database.REVISION}").exists() is (revision != database.REVISION)
+
+
+def with_next_migration(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str = "") -> None:
+    """Let this watcher be the next release: it ships one migration more."""
+    scripts = folder / "migrations"
+    shutil.copytree(shipped("migrations"), scripts)
+    (scripts / "versions" / "9999_next.py").write_text(NEXT.format(down=database.REVISION, then=then or "pass"))
+    monkeypatch.setattr(migrate, "shipped", lambda name: scripts)
+    for module in (database, migrate):
+        monkeypatch.setattr(module, "REVISION", "9999")
+
+
+def test_a_migration_keeps_the_rows_and_a_copy_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    with_next_migration(tmp_path, monkeypatch)
+    store = open_store(tmp_path)
+    with store.transaction() as tx:
+        assert [one.key for one in outbox.pending(tx, "mail", ALL, NOON)] == ["kept"]
+        assert tx.exec_driver_sql("SELECT extra FROM notices").all() == [(None,)]
+        assert tx.exec_driver_sql("SELECT count(*) FROM deliveries").scalar_one() == 1, (
+            "a table made anew lost its rows"
+        )
+    store.close()
+    copy = sqlite3.connect(tmp_path / "watcher.db.before-9999")
+    assert copy.execute("SELECT key FROM notices").fetchall() == [("kept",)]
+    assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISIONS[0],)]
+    copy.close()
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    before = schema(tmp_path / "watcher.db")
+    with monkeypatch.context() as patch:
+        with_next_migration(tmp_path, patch, then="raise RuntimeError('half way')")
+        with pytest.raises(RuntimeError, match="half way"):
+            open_store(tmp_path)
+    assert schema(tmp_path / "watcher.db") == before
+    open_store(tmp_path).close()
+
+
+def test_a_migration_that_orphans_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    with_next_migration(tmp_path, monkeypatch, then='op.execute("DELETE FROM notices")')
+    with pytest.raises(RuntimeError, match="left 1 rows without what they point to"):
+        open_store(tmp_path)
+
+
+def test_a_database_of_a_newer_watcher_is_left_alone(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with sqlite3.connect(tmp_path / "watcher.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '7777'")
+    connection.close()
+    with pytest.raises(StoreError, match=r"written by a newer watcher; install that again.*found=7777"):
+        open_store(tmp_path)
+
+
+def fill(folder: Path) -> None:
+    store = open_store(folder)
+    with store.transaction() as tx:
+        outbox.enqueue(tx, notice("kept"))
+        (waiting,) = outbox.pending(tx, "mail", ALL, NOON)
+        outbox.postpone(tx, "mail", [waiting.id], NOON.replace(year=2025))
+    store.close()

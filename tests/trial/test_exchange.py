@@ -1,0 +1,88 @@
+"""What is asked of an engine, against a real process that speaks OpenAI's dialect, and against one that talks nonsense."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.real.ports import free_port
+from tests.real.web import Reply, running_web
+from watcher.trial.exchange import EngineClient
+
+PROGRAM = Path(__file__).parents[1] / "real" / "stub_program.py"
+MODEL = "m"
+
+
+@contextmanager
+def engine(mode: str, **env: str) -> Iterator[EngineClient]:
+    port = free_port()
+    command = [sys.executable, str(PROGRAM), "serve", "/models/m", "--served-model-name", MODEL, "--host", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], env={**os.environ, "STUB_MODE": mode, **env}, stdout=subprocess.DEVNULL
+    )
+    client = EngineClient(f"http://127.0.0.1:{port}", MODEL, "/health")
+    try:
+        yield client
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+
+
+def wait_until_well(client: EngineClient) -> None:
+    ends = time.monotonic() + 20
+    while not client.is_well():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def test_a_healthy_engine_answers_streams_and_calls_the_tool() -> None:
+    with engine("healthy") as client:
+        wait_until_well(client)
+        assert client.complete().ok
+        assert client.stream().ok
+        called = client.call_tool()
+        assert called.ok, called.text
+        assert "milk" in called.text
+
+
+def test_an_engine_that_calls_no_tool_is_said_so() -> None:
+    with engine("healthy", STUB_TOOLS="none") as client:
+        wait_until_well(client)
+        called = client.call_tool()
+        assert not called.ok
+        assert "no tool was called" in called.text
+
+
+def test_an_engine_that_is_not_there_is_an_answer_and_no_error() -> None:
+    client = EngineClient("http://127.0.0.1:1", MODEL, "/health")
+    assert not client.is_well()
+    assert not client.complete().ok
+    assert not client.stream().ok
+    assert not client.call_tool().ok
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b'{"choices": 3}', b'{"choices": [{"message": []}]}',
+        b'{"choices": [{"message": {"tool_calls": {"a": 1}}}]}',
+        b'{"choices": [{"message": {"content": null, "tool_calls": [{"function": {"name": "add_to_list", "arguments": "{"}}]}}]}',
+        b'{"choices": [{"message": {"tool_calls": [{"function": {"name": "rm", "arguments": "{}"}}]}}]}',
+        b'{"choices": [{"message": {"tool_calls": [{"function": {"name": "add_to_list", "arguments": "{\\"item\\": \\"eggs\\"}"}}]}}]}',
+    ],
+)  # fmt: skip
+def test_nonsense_is_an_answer_and_no_error(body: bytes) -> None:
+    with running_web() as web:
+        web.fallback = lambda _: Reply(200, body, {"Content-Type": "application/json"})
+        client = EngineClient(web.url, MODEL, "/health")
+        assert not client.call_tool().ok
+        assert not client.stream().ok
+        client.complete()
+        client.close()
