@@ -143,10 +143,12 @@ def _use(host: DockerHost, client: EngineClient, container: str) -> str:
 
 
 def _write(path: Path, case: Case, log: bytes) -> None:
-    """Write header and log; the log as it came, with the carriage returns of its progress bars."""
-    header = f"class: {case.failure_class}\nbug: {case.bug}\nsource: made by tests/engines\n\n"
+    """Write header and log; the log as it came, with its carriage returns. A header that is there already stays."""
+    header = f"class: {case.failure_class}\nbug: {case.bug}\nsource: made by tests/engines".encode()
+    if path.exists():
+        header = path.read_bytes().partition(b"\n\n")[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(header.encode() + log)
+    path.write_bytes(header + b"\n\n" + log)
 
 
 def main(names: list[str]) -> None:

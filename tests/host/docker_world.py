@@ -56,11 +56,11 @@ class DockerWorld:
         self, name: str = "assistant", health: bool = True, env: dict[str, str] | None = None, **run: Any
     ) -> str:
         """Run a service, wait until it is healthy where it can be, and return its id."""
-        image = service_image(self.client, f"{name}:1", health, **(env or {}))
+        service_image(self.client, f"{name}:1", health, **(env or {}))
         self.client.containers.run(f"{name}:1", detach=True, name=name, **run)
+        wait_for(lambda: b"service up" in self.client.containers.get(name).logs())  # from then on it takes signals
         if health:
             self.wait_healthy(name)
-        assert image
         return str(self.inspect(name)["Id"])
 
     def wait_healthy(self, name: str) -> None:

@@ -141,11 +141,11 @@ def test_any_text_is_a_release_or_none(text: str) -> None:
 def jetson(root: Path) -> Path:
     """Write the files of an Orin NX."""
     files = {
-        "etc/nv_tegra_release": "# R36 (release), REVISION: 4.4, GCID: 1, BOARD: generic, EABI: aarch64, DATE: unknown\n",
+        "etc/nv_tegra_release": "# R36 (release), REVISION: 4.4, GCID: 1, BOARD: generic, DATE: unknown\n",
         "proc/device-tree/model": "NVIDIA Jetson Orin NX Engineering Reference Developer Kit\0",
-        "proc/meminfo": "MemTotal:       16000000 kB\nMemFree:  1 kB\nMemAvailable:    9000000 kB\nHugePages_Total: 0\n",
+        "proc/meminfo": "MemTotal:   16000000 kB\nMemFree:  1 kB\nMemAvailable:   9000000 kB\nHugePages_Total: 0\n",
         "proc/sys/kernel/random/boot_id": "0f8fad5b-d9cb-469f-a165-70867728950e\n",
-        "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  540.4.0  Release Build\n"
+        "proc/driver/nvidia/version": "NVRM version: Open Kernel Module for aarch64  540.4.0  Release Build\n"
         "GCC version:  11.4.0\n",
         "sys/class/thermal/thermal_zone0/temp": "51250\n",
         "sys/class/thermal/thermal_zone1/temp": "-256000\n",
@@ -181,7 +181,7 @@ def test_the_installed_package_knows_better_than_the_release_file(tmp_path: Path
     removed = "Package: nvidia-l4t-core\nStatus: deinstall ok config-files\nVersion: 36.3.0-20240404104251"
     dpkg(root, other, removed)
     assert read_device(device_section("none", root)).state.l4t == "36.4.4"
-    core = "Package: nvidia-l4t-core\nStatus: install ok installed\nDescription: core\n more\nVersion: 36.4.7-20250918154033"
+    core = "Package: nvidia-l4t-core\nStatus: install ok installed\nDescription: a\n b\nVersion: 36.4.7-20250918154033"
     dpkg(root, other, core)
     facts = read_device(device_section("none", root))
     assert (facts.state.l4t, facts.jetpack) == ("36.4.7", "6.2.1")

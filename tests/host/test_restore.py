@@ -163,7 +163,10 @@ def test_a_live_trial_is_told_to_end_and_restore_does_not_wait_for_it_for_ever(
 def test_a_killed_restore_can_be_repeated(docker: DockerWorld, tmp_path: Path) -> None:
     docker.service("assistant", env={"SERVICE_WARM_UP": "3"})
     owe(docker, tmp_path, "assistant")
-    program = f"from pathlib import Path; from watcher.host.restore import restore_all; restore_all(Path({str(tmp_path)!r}), None)"
+    program = (
+        "from pathlib import Path; from watcher.host.restore import restore_all;"
+        f"restore_all(Path({str(tmp_path)!r}), None)"
+    )
     for seconds in (0.3, 0.8, 1.3):
         restoring = subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT)
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Displaced services on a real engine: each row of DESIGN's table of what may be displaced, and what may happen meanwhile."""
+"""Displaced services on a real engine: each row of DESIGN's table of what may be displaced and what becomes of it."""
 
 import json
 import time
@@ -166,7 +166,12 @@ def test_a_service_is_not_back_before_its_health_is(docker: DockerWorld) -> None
 def test_a_service_that_ends_right_after_its_start_is_not_back(docker: DockerWorld) -> None:
     program = "import os,time; os.path.exists('/state/broken') and exit(3); time.sleep(1000)"
     docker.client.containers.run(
-        BASE, ["python3", "-c", program], detach=True, name="assistant", volumes={"state": {"bind": "/state"}}
+        BASE,
+        ["python3", "-c", program],
+        init=True,
+        detach=True,
+        name="assistant",
+        volumes={"state": {"bind": "/state"}},
     )
     (owed,) = displaced(docker)
     docker.client.containers.run(BASE, ["touch", "/state/broken"], volumes={"state": {"bind": "/state"}}, remove=True)
@@ -227,8 +232,10 @@ def test_a_service_that_is_gone_is_made_again_as_it_was(docker: DockerWorld, tmp
     was = docker.inspect("assistant")
     (owed,) = displaced(docker)
     docker.client.containers.get("assistant").remove()
-    docker.client.images.remove("assistant:1")
-    docker.client.images.prune()  # the kept tag saves the image
+    for tag in docker.client.images.get(owed.image_id).tags:
+        if tag != owed.kept_tag:  # which is what saves the image now
+            docker.client.images.remove(tag)
+    docker.client.images.prune()
     report = docker.host.start_service(owed)
     assert "made again" in report.message
     settled(docker, owed, ServiceState.HEALTHY)

@@ -19,7 +19,7 @@ HEAVY = ("sqlalchemy", "httpx", "docker", "github", "feedparser", "apprise", "al
 def scene(tmp_path: Path) -> Iterator[tuple[Scene, Web]]:
     with running_web() as web:
         link = b'<a href="torch-2.8.0-cp310-cp310-linux_aarch64.whl#sha256=%s">torch</a>' % (b"a" * 64)
-        page = b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0"></head><body>%s</body></html>'
+        page = b'<!DOCTYPE html><html><meta name="pypi:repository-version" content="1.0"><body>%s</body></html>'
         web.routes["/torch/"] = Reply(200, page % link, {"Content-Type": "text/html"})
         table = {
             "store": {"data_dir": "data"},
@@ -64,8 +64,9 @@ def test_the_service_process_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_healthcheck_imports_nothing_heavy(scene: tuple[Scene, Web]) -> None:
-    stage, _ = scene
-    code = "import sys; sys.argv[1:] = ['healthcheck']; import watcher.__main__ as m; m.main(); print('pydantic' in sys.modules)"
+def test_healthcheck_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, watcher.__main__ as m; sys.argv[1:] = ['healthcheck']; m.main(); print('pydantic' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")

@@ -1,4 +1,4 @@
-"""Run the program and let it be killed by SIGKILL just before the effect of one stage: `killed_at.py STAGE[:N] ARGUMENT…`.
+"""Run the program and let it be killed just before the effect of one stage: `killed_at.py STAGE[:N] ARGUMENT…`.
 
 The N-th time (from 1) that the stage is written down, the row is committed and the process dies; a death after the
 effect of a stage is one before the effect of the next.
@@ -25,7 +25,7 @@ def main() -> int:
         if trial.stage is stage and left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    StoredNotebook.step = dies  # type: ignore[method-assign]
+    StoredNotebook.step = dies  # type: ignore[method-assign, assignment]
     return run_command_line(sys.argv[2:])
 
 

@@ -45,7 +45,7 @@ name = "other"
 kind = "rss"
 """
 PLACES = [
-    "colour", "device.l4t", "device.docker", "schedule.every", "schedule.window", "schedule.timezone", "trial.displace",
+    "colour", "device.l4t", "device.docker", "schedule.every", "schedule.window", "schedule.timezone", "trial.displace", "trial.engine",
     "sources.0.github-releases.repo", "sources.1.oci-tags.image", "sources.1.oci-tags.include", "sources.2",
 ]  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_a_broken_configuration_reports_every_fault_with_its_place(tmp_path: Pat
 def upstreams(tmp_path: Path) -> Iterator[Scene]:
     """Serve one good index and four bad ones."""
     with running_web() as web, running_web() as busy:
-        page = b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0"></head><body>%s</body></html>'
+        page = b'<!DOCTYPE html><html><meta name="pypi:repository-version" content="1.0"><body>%s</body></html>'
         link = b'<a href="torch-2.8.0-cp310-cp310-linux_aarch64.whl#sha256=%s">torch</a>' % (b"a" * 64)
         web.routes["/good/torch/"] = Reply(200, page % link, {"Content-Type": "text/html"})
         web.routes["/html/torch/"] = Reply(200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"})

@@ -4,7 +4,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,8 @@ def scene_of(engine: PrivateDaemon, folder: Path, mode: StubMode) -> Scene:
 
 
 @pytest.fixture
-def scene(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[Scene]:
-    yield scene_of(clean_engine, tmp_path, "healthy")
+def scene(clean_engine: PrivateDaemon, tmp_path: Path) -> Scene:
+    return scene_of(clean_engine, tmp_path, "healthy")
 
 
 def stage_now(scene: Scene) -> str:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -31,6 +33,7 @@ class World:
     apt: AptRepository
     github: GitHub
     mail: SmtpServer
+    index: str
 
     @property
     def repository(self) -> str:
@@ -59,20 +62,21 @@ def world(clean_engine: PrivateDaemon, devpi: Devpi, tmp_path: Path) -> Iterator
         running_github() as github,
         running_smtp() as mail,
     ):
-        devpi.create_index("jetson/cu126")
-        devpi.upload("jetson/cu126", "torch-2.8.0-cp310-cp310-linux_aarch64.whl")
+        index = f"{uuid4().hex[:8]}/cu126"
+        devpi.create_index(index)
+        devpi.upload(index, "torch-2.8.0-cp310-cp310-linux_aarch64.whl")
         apt.publish("r36.4", {"nvidia-l4t-core": ("36.4.4-20250616085344",)})
         github.release("v0.32.0")
-        sources = [
+        sources: list[dict[str, Any]] = [
             {"name": "tags", "kind": "oci-tags", "image": f"{registry.host}/vllm", "architecture": "amd64"},
-            {"name": "torch", "kind": "simple-index", "url": devpi.page("jetson/cu126", "torch")},
+            {"name": "torch", "kind": "simple-index", "url": devpi.page(index, "torch")},
             {"name": "releases", "kind": "github-releases", "repo": "vllm-project/vllm", "api_url": github.api_url,
              "feed_url": github.feed_url},
             {"name": "l4t", "kind": "apt", "urls": [apt.url], "dists": ["r36.4"], "packages": ["nvidia-l4t-core"]},
         ]  # fmt: skip
         scene = scene_with(clean_engine, tmp_path, [f"{registry.host}/vllm"], sources, notify={"urls": [mail.url]})
         scene.start_assistant()
-        yield World(scene, registry, devpi, apt, github, mail)
+        yield World(scene, registry, devpi, apt, github, mail, index)
 
 
 def test_a_new_tag_is_found_tried_judged_and_told_and_the_service_runs_again(world: World) -> None:
@@ -114,7 +118,7 @@ def test_all_that_changed_in_one_check_is_one_message(world: World) -> None:
     world.push(OLD, "healthy")
     world.scene.answer("check-now")
     world.push(NEW, "healthy")
-    world.devpi.upload("jetson/cu126", "torch-2.9.1-cp310-cp310-linux_aarch64.whl")
+    world.devpi.upload(world.index, "torch-2.9.1-cp310-cp310-linux_aarch64.whl")
     world.apt.publish("r36.4", {"nvidia-l4t-core": ("36.4.4-20250616085344", "36.4.7-20250918154033")})
     world.github.release("v0.33.0")
     done = world.scene.answer("check-now")

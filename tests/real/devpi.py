@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.places import CACHE
+from tests.places import CACHE, CHECKOUT
 from tests.real.ports import free_port, stop, wait_until
 
-_REQUIREMENT = "devpi-server>=6.14,<7"
+_LOCK = CHECKOUT / "requirements-devpi.lock"
 _ROOT_PASSWORD = "of a throw-away server"
 _CHEAP_SECRETS = ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
 """The default makes every start take more than ten seconds of hashing, for a secret that guards nothing here."""
@@ -108,7 +108,7 @@ def installed_devpi(cache: Path = CACHE) -> Path:
             shutil.rmtree(place, ignore_errors=True)
             venv.create(place, with_pip=True, symlinks=os.name != "nt")
             pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, _REQUIREMENT], check=True, stderr=subprocess.PIPE)
+            subprocess.run([*pip, "--require-hashes", "-r", str(_LOCK)], check=True, stderr=subprocess.PIPE)
             (place / "ready").touch()
     return place / "bin"
 

@@ -1,4 +1,4 @@
-"""A whole scene for the program as a person runs it: configuration, engine, a service that is displaced, real subprocesses."""
+"""A whole scene for the program as a person runs it: configuration, engine, a displaced service, real processes."""
 
 import json
 import os
@@ -8,16 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tomli_w
 
 from tests.places import CHECKOUT
 from tests.real.docker import PrivateDaemon
 from tests.real.stub_engine import service_image
-
-if TYPE_CHECKING:
-    from docker.models.containers import Container
 
 ASSISTANT = "assistant"
 OWN_POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
@@ -77,15 +74,12 @@ class Scene:
             env=_env(env),
         )
 
-    def start_assistant(self) -> "Container":
+    def start_assistant(self) -> None:
         """Start the service that trials displace, and wait until it is healthy."""
         client = self.docker().client()
         image = service_image(client, "local/assistant:1")
-        container = client.containers.run(
-            image, name=ASSISTANT, detach=True, restart_policy={"Name": "unless-stopped"}, stop_signal="SIGTERM"
-        )
+        client.containers.run(image, name=ASSISTANT, detach=True, restart_policy={"Name": "unless-stopped"})
         self.wait_until(self.assistant_is_healthy)
-        return container
 
     def assistant(self) -> dict[str, Any]:
         attrs: dict[str, Any] = self.docker().client().containers.get(ASSISTANT).attrs
@@ -107,7 +101,7 @@ class Scene:
         client = self.docker().client()
         names = [container.name for container in client.containers.list(all=True)]
         assert names == [ASSISTANT], f"left over: {names}"
-        assert not [network.name for network in client.networks.list() if "watcher" in network.name]
+        assert not [network.name for network in client.networks.list() if "watcher" in str(network.name)]
         assert not [tag for image in client.images.list() for tag in image.tags if "watcher-keep" in tag]
         assert not list((self.data_dir / "owed").glob("*"))
 

@@ -1,5 +1,6 @@
-"""What is asked of an engine, against a real process that speaks OpenAI's dialect, and against one that talks nonsense."""
+"""What is asked of an engine: against a real process that speaks OpenAI's dialect, and one that talks nonsense."""
 
+import json
 import os
 import subprocess
 import sys
@@ -46,17 +47,17 @@ def test_a_healthy_engine_answers_streams_and_calls_the_tool() -> None:
         wait_until_well(client)
         assert client.complete().ok
         assert client.stream().ok
-        called = client.call_tool()
-        assert called.ok, called.text
-        assert "milk" in called.text
+        errand = client.call_tool()
+        assert errand.ok, errand.text
+        assert "milk" in errand.text
 
 
 def test_an_engine_that_calls_no_tool_is_said_so() -> None:
     with engine("healthy", STUB_TOOLS="none") as client:
         wait_until_well(client)
-        called = client.call_tool()
-        assert not called.ok
-        assert "no tool was called" in called.text
+        errand = client.call_tool()
+        assert not errand.ok
+        assert "no tool was called" in errand.text
 
 
 def test_an_engine_that_is_not_there_is_an_answer_and_no_error() -> None:
@@ -68,16 +69,27 @@ def test_an_engine_that_is_not_there_is_an_answer_and_no_error() -> None:
     client.close()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"{", b"[]", b"null", b'{"choices": 3}', b'{"choices": [{"message": []}]}',
-        b'{"choices": [{"message": {"tool_calls": {"a": 1}}}]}',
-        b'{"choices": [{"message": {"content": null, "tool_calls": [{"function": {"name": "add_to_list", "arguments": "{"}}]}}]}',
-        b'{"choices": [{"message": {"tool_calls": [{"function": {"name": "rm", "arguments": "{}"}}]}}]}',
-        b'{"choices": [{"message": {"tool_calls": [{"function": {"name": "add_to_list", "arguments": "{\\"item\\": \\"eggs\\"}"}}]}}]}',
-    ],
-)  # fmt: skip
+def called(name: str, arguments: str) -> bytes:
+    """Return an answer that calls a tool."""
+    call = {"function": {"name": name, "arguments": arguments}}
+    return json.dumps({"choices": [{"message": {"content": None, "tool_calls": [call]}}]}).encode()
+
+
+NONSENSE = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'{"choices": 3}',
+    b'{"choices": [{"message": []}]}',
+    b'{"choices": [{"message": {"tool_calls": {"a": 1}}}]}',
+    called("add_to_list", "{"),
+    called("rm", "{}"),
+    called("add_to_list", '{"item": "eggs"}'),
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE)
 def test_nonsense_is_an_answer_and_no_error(body: bytes) -> None:
     with running_web() as web:
         web.fallback = lambda _: Reply(200, body, {"Content-Type": "application/json"})

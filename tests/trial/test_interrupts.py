@@ -11,6 +11,11 @@ from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
 LONG = 30.0
 
 
+def killed_while_waiting(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(LONG)
+
+
 def test_a_deadline_breaks_a_blocking_call() -> None:
     begun = time.monotonic()
     with Interrupts() as interrupts, pytest.raises(DeadlinePassed) as rung, interrupts.deadline(0.05):
@@ -31,8 +36,7 @@ def test_the_total_rings_before_a_longer_stage() -> None:
 def test_a_signal_breaks_a_blocking_call(number: signal.Signals) -> None:
     with Interrupts() as interrupts:
         with pytest.raises(Interrupted), interrupts.deadline(LONG):
-            os.kill(os.getpid(), number)
-            time.sleep(LONG)
+            killed_while_waiting(number)
         assert interrupts.noted
 
 

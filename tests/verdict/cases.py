@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "logs"
-KEYS = frozenset({"class", "bug", "decides", "truncated", "made"})
+REQUIRED = frozenset({"class", "bug", "source"})
+OPTIONAL = frozenset({"decides", "truncated"})
 
 
 @dataclass(frozen=True)
 class Case:
-    """A log and what it should be read as. `name` is `<engine>/<slug>`; `decides` a signature or `none`."""
+    """A log and what it should be read as. `name` is `<engine>/<slug>`.
+
+    `header`: `class`, `bug` and `source` (how the log was made); `decides` (a signature or `none`) and `truncated`.
+    """
 
     name: str
     header: dict[str, str]
@@ -21,8 +25,8 @@ def parse_case(name: str, content: bytes) -> Case:
     head, _, log = content.partition(b"\n\n")
     pairs = [line.partition(": ")[::2] for line in head.decode().splitlines()]
     header = dict(pairs)
-    if header.keys() != KEYS or len(pairs) != len(header):
-        raise ValueError(f"{name}: headers must be {sorted(KEYS)}, once each")
+    if not REQUIRED <= header.keys() <= REQUIRED | OPTIONAL or len(pairs) != len(header):
+        raise ValueError(f"{name}: headers must be {sorted(REQUIRED)} and may be {sorted(OPTIONAL)}, once each")
     return Case(name, header, log)
 
 

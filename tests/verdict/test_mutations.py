@@ -56,8 +56,11 @@ def test_the_size_of_chunks_does_not_change_the_answer(case: Case) -> None:
 def test_a_wrapped_assert_is_found_across_blocks(offset: int) -> None:
     line = b"x" * 99 + b"\n"
     before = line * (256 * 1024 // len(line) - 6) + b"y" * offset + b"\n"
-    assert_ = b'RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at\n"../c10/cuda/CUDACachingAllocator.cpp":838, please\n'
-    assert scan([before + assert_ + line * 50]).bug.value == "present"
+    wrapped = (
+        b"RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at\n"
+        b'"../c10/cuda/CUDACachingAllocator.cpp":838, please\n'
+    )
+    assert scan([before + wrapped + line * 50]).bug.value == "present"
 
 
 def test_the_bug_of_an_earlier_start_stands_after_a_healthy_one() -> None:
@@ -74,6 +77,6 @@ def test_a_restart_that_came_up_is_healthy() -> None:
 
 def test_ready_and_then_dead_is_not_healthy() -> None:
     logs = {case.name: case.log for case in CASES}
-    fatal = [case for case in ENGINE_LOGS if case.header["decides"] in ("engine-died", "gpu-fault", "killed")]
+    fatal = [case for case in ENGINE_LOGS if case.header.get("decides") in ("engine-died", "gpu-fault", "killed")]
     for case, times in itertools.product(fatal, (1, 3)):
         assert scan([logs["vllm/healthy-with-alarming-words"] * times, case.log]).failure_class.value != "healthy"

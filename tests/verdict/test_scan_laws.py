@@ -57,13 +57,12 @@ def _served(lines: int) -> bytes:
     """Return what a healthy vLLM prints while it serves: the numbers change from line to line."""
     rows = []
     for number in range(lines):
-        rows.append(
-            f'(APIServer pid=12) INFO:     10.0.{number % 250}.7:{number % 60000} - "POST /v1/chat/completions HTTP/1.1" 200 OK'
-        )
+        client = f"10.0.{number % 250}.7:{number % 60000}"
+        rows.append(f'(APIServer pid=12) INFO:     {client} - "POST /v1/chat/completions HTTP/1.1" 200 OK')
         if number % 4 == 0:
             rows.append(
-                f"(APIServer pid=12) INFO 11-20 08:{number % 60:02}:31 [loggers.py:127] Engine 000: Avg prompt throughput: "
-                f"{number % 997 / 10} tokens/s, Avg generation throughput: 18.{number % 10} tokens/s, Running: 1 reqs"
+                f"(APIServer pid=12) INFO 11-20 08:{number % 60:02}:31 [loggers.py:127] "
+                f"Avg prompt throughput: {number % 997 / 10} tokens/s, Running: {number % 9} reqs"
             )
     return "\n".join(rows).encode() + b"\n"
 

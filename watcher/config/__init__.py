@@ -1,1 +1,1 @@
-"""All TOML of the product (settings, engines, bugs) as frozen values; `place` finds it with the standard library alone."""
+"""All TOML of the product (settings, engines, bugs) as frozen values."""

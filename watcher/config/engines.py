@@ -94,7 +94,7 @@ class EngineSettings(Section):
     memory: Size | None = None
     ulimits: Mapping[str, int] = {}
     ipc: str | None = None
-    writable: Strings = ("/tmp",)
+    writable: Strings = ("/tmp",)  # noqa: S108  a tmpfs inside the trial container
     health_grace: Duration = timedelta(seconds=10)
     stop_grace: Duration = timedelta(seconds=15)
     multi_model: bool = False

@@ -39,6 +39,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     _read_secrets(table, base, environ, faults)
     window_named = "window" in table.get("schedule", {})
     engines = _engines(table.pop("engines", {}), faults)
+    faults += _engine_fault(table.get("trial", {}), engines)
     bug = _bug(table.get("bug", {}), base, faults)
     table = _with_defaults(table, base, watch_only=origin is None)
     table["bug_section"] = table.pop("bug", {})
@@ -143,6 +144,13 @@ def _bug(section: Any, base: Path, faults: list[str]) -> BugSettings | None:
     return None
 
 
+def _engine_fault(trial: Any, engines: dict[str, EngineSettings]) -> list[str]:
+    """Return the fault of `trial.engine`, looked at on its own so that it stands beside all others."""
+    name = trial.get("engine", "vllm") if isinstance(trial, dict) else "vllm"
+    known = ", ".join(sorted(engines))
+    return [] if name in engines else [f"trial.engine: there is no engine {name!r}; known are {known}"]
+
+
 def _validated(
     table: dict[str, Any], engines: dict[str, EngineSettings], bug: BugSettings | None, faults: list[str]
 ) -> Settings | None:
@@ -160,11 +168,7 @@ def _validated(
 def _cross_faults(settings: Settings) -> list[str]:
     """Return faults that show only between sections."""
     faults = []
-    if settings.trial.engine not in settings.engines:
-        faults.append(
-            f"trial.engine: there is no engine {settings.trial.engine!r}; known are {', '.join(sorted(settings.engines))}"
-        )
-    elif settings.trial.auto and (missing := settings.auto_missing):
+    if settings.trial.engine in settings.engines and settings.trial.auto and (missing := settings.auto_missing):
         faults.append(f"trial.auto: automatic trials need {', '.join(missing)} as well")
     names = [source.name for source in settings.sources]
     for name in sorted({name for name in names if names.count(name) > 1}):

@@ -1,4 +1,4 @@
-"""Where the configuration and the data are: read with the standard library alone, for the light and the desperate paths.
+"""Where the configuration and the data are, read with the standard library alone.
 
 `healthcheck` runs every minute in a container, and `restore` has to work when the configuration is broken.
 """
@@ -17,7 +17,7 @@ NO_DOCKER = "none"
 
 
 def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file to read, None when there is none. Raises ConfigError for one that is named but absent."""
+    """Return the configuration file to read, None when there is none; one that is named must exist (ConfigError)."""
     asked = path or (Path(environ["WATCHER_CONFIG"]) if environ.get("WATCHER_CONFIG") else None)
     if asked:
         if not asked.is_file():

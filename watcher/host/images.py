@@ -50,7 +50,7 @@ class Images:
             self._engine.api.remove_image(image_id)
 
     def _built_here(self, image: str, digest: str | None) -> LocalImage | None:
-        """Return the image whose own id `digest` is: what was built on the device has no other, and no registry has it."""
+        """Return the image whose own id `digest` is: what was built on the device has no other digest."""
         found = self.find(digest) if digest else None
         return replace(found, reference=image) if found else None
 

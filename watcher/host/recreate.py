@@ -26,7 +26,8 @@ def create_body(owed: OwedService, image: str, volumes: frozenset[str], network_
         config = {name: value for name, value in config.items() if name not in _OF_THE_NETWORK}
     host = dict(owed.inspect["HostConfig"])
     host["RestartPolicy"] = dict(owed.restart_policy)
-    host["Binds"] = [*(host.get("Binds") or ()), *_unnamed_volumes(owed, volumes)]
+    unnamed = _unnamed_volumes(owed, volumes)
+    host["Binds"] = [*(bind for bind in host.get("Binds") or () if bind not in unnamed), *unnamed.values()]
     if network_of is not None:
         host["NetworkMode"] = f"container:{network_of}"
     body = {
@@ -66,13 +67,14 @@ def _endpoint(owed: OwedService, told: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _unnamed_volumes(owed: OwedService, volumes: frozenset[str]) -> list[str]:
-    """Return binds for volumes that an image declared: their names stand only in `Mounts`."""
+def _unnamed_volumes(owed: OwedService, volumes: frozenset[str]) -> dict[str, str]:
+    """Return a bind per place that has a volume without a name of its own: its name stands only in `Mounts`."""
     host = owed.inspect["HostConfig"]
     named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
     named |= {str(mount.get("Target")) for mount in host.get("Mounts") or ()}
-    found = []
+    found = {}
     for mount in owed.inspect.get("Mounts") or ():
-        if mount.get("Type") == "volume" and mount["Destination"] not in named and mount.get("Name") in volumes:
-            found.append(f"{mount['Name']}:{mount['Destination']}:{'rw' if mount.get('RW', True) else 'ro'}")
+        place, name = mount["Destination"], mount.get("Name")
+        if mount.get("Type") == "volume" and place not in named and name in volumes:
+            found[place] = f"{name}:{place}:{'rw' if mount.get('RW', True) else 'ro'}"
     return found

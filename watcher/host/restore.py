@@ -58,7 +58,8 @@ def restore_all(
     folder = data_dir / "owed"
     if data_dir.is_dir():
         (data_dir / CANCEL).touch()
-    urls = {debt.docker for debt in read_debts(folder)} | ({docker_url} if docker_url not in (None, "none") else set())
+    owed_at_first = read_debts(folder)
+    urls = {debt.docker for debt in owed_at_first} | ({docker_url} if docker_url not in (None, "none") else set())
     with contextlib.ExitStack() as stack:
         guardians = {url: stack.enter_context(contextlib.closing(connect(url))) for url in sorted(urls) if url}
         _end_trials(guardians.values())
@@ -66,6 +67,7 @@ def restore_all(
             _end_trials(guardians.values())
             payment = _Payment(folder, guardians, connect, clock)
             payment.pay(clock.monotonic() + timeout_seconds)
+            payment.look_at(owed_at_first)
             if alone:
                 (data_dir / CANCEL).unlink(missing_ok=True)
     return (*payment.reports.values(), *(_unreadable(path) for path in broken_debts(folder)))
@@ -94,6 +96,13 @@ class _Payment:
                 down = (owed for owed in debt.services if self.reports[owed.service].state is ServiceState.DOWN)
                 self._start(debt, down)
 
+    def look_at(self, debts: Iterable[Debt]) -> None:
+        """Report also what somebody else paid meanwhile: a trial that was ended gives back by itself."""
+        for debt in debts:
+            for owed in debt.services:
+                if owed.service not in self.reports:
+                    self.reports[owed.service] = self._settled(debt, owed)
+
     def _start(self, debt: Debt, services: Iterable[OwedService]) -> None:
         for owed in services:
             try:
@@ -115,15 +124,17 @@ class _Payment:
         return tuple(left)
 
     def _is_settled(self, debt: Debt, owed: OwedService) -> bool:
-        started = self.reports[owed.service]
-        try:
-            report = self._guardian(debt).services.settle(owed)
-        except HostError as error:
-            report = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+        started, report = self.reports[owed.service], self._settled(debt, owed)
         # why it could not be started says more than that it is down
         keep_reason = report.state is ServiceState.DOWN and started.state is ServiceState.DOWN and started.message
         self.reports[owed.service] = started if keep_reason else report
         return is_paid(owed, report)
+
+    def _settled(self, debt: Debt, owed: OwedService) -> ServiceReport:
+        try:
+            return self._guardian(debt).services.settle(owed)
+        except HostError as error:
+            return ServiceReport(owed.service, ServiceState.DOWN, str(error))
 
     def _guardian(self, debt: Debt) -> Guardian:
         return self.guardians.setdefault(debt.docker, self.connect(debt.docker))

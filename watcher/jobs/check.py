@@ -18,7 +18,8 @@ from watcher.store import facts as fact_store
 from watcher.store import outbox
 
 TOLD_AFTER = 3
-_SIDE_BY_SIDE = 16
+_SIDE_BY_SIDE = 64
+"""The fetcher holds each host to a few requests; threads that wait cost little."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,19 +44,19 @@ class Runner:
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
             while self._progress.stage not in (Stage.DONE, Stage.RESTORE):
-                event = self._stepped(stages, interrupts, trial, seen)
+                event = self._stepped(stages, interrupts, seen)
                 if isinstance(event, Failed) and seen.stopped_at is not None:
                     self._first_things_first(way_back, seen, event)
                 self._progress = advance(self._progress, event)
-            trial = self._judged(trial, seen, stages)
+            trial = self._judged(seen, stages)
             self._give_back(way_back, trial, seen)
             self.interrupted = self.interrupted or interrupts.noted
         return self._closed(trial, seen, way_back)
 
-    def _stepped(self, stages: Stages, interrupts: Interrupts, trial: Trial, seen: Seen) -> Event:
+    def _stepped(self, stages: Stages, interrupts: Interrupts, seen: Seen) -> Event:
         """Record the stage, then have its effect; whatever goes wrong becomes an event."""
         stage = self._progress.stage
-        if (lost := self._recorded(as_record(trial, self._progress, seen))) is not None:
+        if (lost := self._recorded(as_record(stages.trial, self._progress, seen))) is not None:
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
             interrupts.start_total((self.order.trial.total + self.order.soak).total_seconds())
@@ -126,9 +126,9 @@ class Runner:
 
     # --- the end --------------------------------------------------------------------------------------------------
 
-    def _judged(self, trial: Trial, seen: Seen, stages: Stages) -> Trial:
+    def _judged(self, seen: Seen, stages: Stages) -> Trial:
         """Return the record with its verdict: known, and written down, before the wait for health begins."""
-        record = as_record(replace(trial, retry_at=stages.trial.retry_at), self._progress, seen)
+        record = as_record(stages.trial, self._progress, seen)
         try:
             return with_verdict(record, self._progress, seen)
         except Exception as error:  # noqa: BLE001  see above

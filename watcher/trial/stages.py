@@ -9,6 +9,7 @@ from watcher.host.owed import write_debt
 from watcher.model.container import Debt, LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
+from watcher.planner.candidates import fingerprint
 from watcher.ports import Clock, Host, ReportProgress
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
@@ -105,6 +106,10 @@ class Stages:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
             return Failed(reason, Outcome.REFUSED)
         self.seen.image = image
+        if candidate.digest is None:  # named by hand by a tag: from now on its content names it
+            digest = image.digest or image.id
+            named = replace(candidate, digest=digest, fingerprint=fingerprint(digest))
+            self.trial = replace(self.trial, candidate=named)
         if image.pulled:
             self.notebook.pulled(image)
         return Passed()

@@ -64,8 +64,9 @@ def _ready(hits: Sequence[Hit]) -> Hit | None:
 
 
 def _ended_by(hits: Sequence[Hit], ready: Hit) -> list[Hit]:
-    """Return what ended a service that was up; empty when it went on."""
-    after = [hit for hit in hits if hit.line > ready.line]
+    """Return what ended a service that was up; empty when it went on, or was seen to come up and asked to end."""
+    stops = [hit.line for hit in hits if hit.role is Role.STOP and hit.line > ready.line and ready.role is Role.READY]
+    after = [hit for hit in hits if ready.line < hit.line < min(stops, default=hit.line + 1)]
     deaths = [hit for hit in after if hit.role is Role.DEATH and hit.signature.after_ready]
     causes = [hit for hit in after if hit.role is Role.CAUSE and (deaths or hit.signature.after_ready)]
     answered = max((hit.line for hit in after if hit.role is Role.ALIVE), default=0)
@@ -90,7 +91,7 @@ def _bug_state(hits: Sequence[Hit]) -> BugState:
 
 def _is_told(hit: Hit, deciding: Hit | None) -> bool:
     """Leave out what only tells that the engine lived, unless it decides."""
-    return hit is deciding or hit.role not in (Role.ALIVE, Role.LISTENING)
+    return hit is deciding or hit.role not in (Role.ALIVE, Role.LISTENING, Role.STOP)
 
 
 def _finding(hit: Hit, decides: bool) -> Finding:

@@ -10,7 +10,7 @@ BLOCK = 256 * 1024
 MAX_LINE = 64 * 1024
 """Bytes of one line that are looked at; what stands behind them is not read."""
 HELD_BACK = 6
-"""Lines kept for the next block, so that a wrapped message is never cut in two."""
+"""Lines kept for the next block, so that each line is seen with those which follow it."""
 
 _ANSI = re.compile(
     r"\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|(?:\x1b|\^\[|\u241b)\[[0-9;?]*[ -/]?[@-~]|\x1b[@-_]"
@@ -76,18 +76,22 @@ class Line:
     speech: bool
 
 
-def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the stream in blocks of whole lines, in bounded memory; the last may lack its newline."""
+def blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the stream in blocks of whole lines, each with the lines that follow it, in bounded memory.
+
+    What follows comes again in the next block. The last block may lack its newline.
+    """
     buffer = b""
     for chunk in chunks:
         for start in range(0, len(chunk), BLOCK):
             buffer += chunk[start : start + BLOCK]
             if len(buffer) >= BLOCK:
                 cut = _cut(buffer)
-                yield from (buffer[:cut],) if cut else ()
+                if cut:
+                    yield buffer[:cut], buffer[cut:]
                 buffer = _capped(buffer[cut:])
     if buffer:
-        yield buffer
+        yield buffer, b""
 
 
 def _cut(buffer: bytes) -> int:

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 HEAD_LINES = 400
 
 _MARKUP = re.compile(r"^\s*(?:[-*+•‣]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s+\S|\|.*\|\s*$|>\s|//\s|/\*|<!--|\"\"\"|❌|✗|✅|⚠)")
-_QUOTED = re.compile(r"^>\s?(?:Traceback|\s*File \"|\s+\S)")
-_PERSON = re.compile(
-    r"\b(?:I'm|I've|I'd|my|we|we're|our|you|your|anyone|anybody|somebody|someone|please help|thanks)\b"
-    r"|\bI (?:am|get|got|have|see|saw|run|ran|tried|try|think|was|had|just|keep|can|don|still|also|then"
-    r"|know|found|hit|use"
-    r"|need|want|started|built|installed|follow)\w*\b|\?\s*$|\?\s+[A-Z]",
+_QUOTED = re.compile(r"^> ?(?:Traceback|\s*File \"|\s{2,}\S)")
+_SPEAKER = re.compile(
+    r"\b(?:I'm|I've|I'd|my|our|anyone|anybody|somebody|someone|please help|thanks)\b"
+    r"|\b[Ww]e (?:think|have|are|get|got|see|saw|tried|use|run|want|need|can)\b"
+    r"|\bI (?:am|get|got|have|see|saw|run|ran|tried|try|think|was|had|just|keep|can|don|still|also|then|know|found|hit"
+    r"|use|need|want|started|built|installed|follow)\w*\b|\?\s*$|\?\s+[A-Z]",
+)
+"""Somebody speaks; programs say "you" and "your", too."""
+_PERSON = re.compile(_SPEAKER.pattern + r"|\b(?:you|your)\b")
+_CODE = re.compile(
+    r"^\s*(?:return|if|elif|assert|raise|except|def|with|for|while|self\.\w+\()\b|^\$ (?:grep|echo|cat)\b"
 )
 _SPEECH = re.compile(
     r"\b(?:when|because|which|instead of|caus\w+|due to|treat|avoids?|known|workaround|complain\w*|says?"
@@ -25,6 +30,7 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception|Warning)?\b['\"]?\(?\\?['\"]?:?\s*$")
+_REPORT = re.compile(r"^[\W\d]*(?:(?:please|report|a|bug|to|PyTorch)\b\W*)*")
 _ADVICE = re.compile(
     r"\b(?:if you (?:see|get|hit|encounter|run)|you (?:may|might|will|can|could) (?:see|get)|may (?:see|fail|crash)"
     r"|(?:can|could|might|may|would|will) (?:sometimes )?(?:look|fail|appear|crash|occur|happen|print)"
@@ -59,25 +65,26 @@ _TABLE = re.compile(r"^\|.*\|\s*$")
 _BULLET = re.compile(r"^\s*[-*] +(?:\[[ x]\] )?[A-Za-z`*]")
 
 
-def is_mention(text: str, start: int, end: int, strict: bool) -> bool:
+def is_mention(text: str, start: int, end: int, strict: bool, quoted_log: bool = False) -> bool:
     """Return whether a line speaks about what stands at `start:end` of it, instead of printing it.
 
     `strict` also takes words of speech before or after as a mention; it fits messages whose text is fixed.
+    `quoted_log`: a mail quotes a whole traceback, so that "> " before a line is no more than a prefix.
     """
     lead, tail = text[:start], text[end:]
-    if _MARKUP.match(text) and not _QUOTED.match(text):
+    if _MARKUP.match(text) and not (quoted_log and text.startswith(">")):
         return True
-    if lead.count("`") % 2 and "`" in tail:
+    if _CODE.match(text) or (lead.count("`") % 2 and "`" in tail):
         return True
     lead = _EXCEPTION.sub("", lead)
-    if _PERSON.search(lead):
+    if _SPEAKER.search(lead):
         return True
     return strict and (_SPEECH.search(lead) is not None or _PERSON.search(tail) is not None or _says_more(tail))
 
 
 def _says_more(tail: str) -> bool:
     """Return whether a sentence goes on after a message that ends its line."""
-    rest = re.sub(r"^[\W\d]*please\s+report\s+a\s+bug\s+to\s+PyTorch\.?", "", tail)
+    rest = _REPORT.sub("", tail)
     return len(_WORD.findall(rest)) >= 3 and _SPEECH.search(rest) is not None
 
 
@@ -95,33 +102,36 @@ class Profile:
     quoted: int = 0
     seen: int = 0
 
-    def feed(self, raw: str, is_hit: bool) -> None:
-        """Take the next line."""
-        if self.seen >= HEAD_LINES:
-            return
+    def feed(self, text: str, logged: bool, is_hit: bool) -> None:
+        """Take the next line: without its logger's prefix, whether it had one, and whether a signature matched it."""
         self.seen += 1
-        if raw.lstrip().startswith(("```", "~~~")):
+        if text.lstrip().startswith(("```", "~~~")):
             self.fences += 1
             return
         if self.fences % 2:
             return
-        self.quoted += _QUOTED.match(raw) is not None
-        self._note_markup(raw)
-        if not is_hit and _LOGGY.match(raw):
-            self.log_lines += 1
-        elif not is_hit:
-            self._note_speech(raw)
+        self.quoted += _QUOTED.match(text) is not None
+        self._note_markup(text)
+        if logged or _LOGGY.match(text):
+            self.log_lines += not is_hit
+        else:
+            self._note_speech(text, _SPEAKER if is_hit else _PERSON)
 
     def _note_markup(self, raw: str) -> None:
         shapes = (("heading", _HEADING), ("bold", _BOLD), ("table", _TABLE), ("bullet", _BULLET))
         self.kinds |= {kind for kind, shape in shapes if shape.search(raw)}
 
-    def _note_speech(self, raw: str) -> None:
+    def _note_speech(self, raw: str, person: re.Pattern[str]) -> None:
         if len(_WORD.findall(raw)) >= 5 and len(_COMMON.findall(raw)) >= 2:
             self.sentences += 1
-        self.personal = self.personal or _PERSON.search(raw) is not None
+        self.personal = self.personal or person.search(raw) is not None
         self.advice = self.advice or _ADVICE.search(raw) is not None
         self.ran = self.ran or _RAN.search(raw) is not None
+
+    @property
+    def quotes_a_log(self) -> bool:
+        """Return whether lines of a traceback stand behind "> "."""
+        return self.quoted >= 2
 
     @property
     def is_document(self) -> bool:

@@ -7,12 +7,13 @@ on what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from watcher.model.verdict import LogReading
 from watcher.verdict.decide import Hit, decide
-from watcher.verdict.lines import MAX_LINE, Line, blocks, read_line, shown
+from watcher.verdict.lines import HELD_BACK, MAX_LINE, Line, blocks, read_line, shown
 from watcher.verdict.prose import HEAD_LINES, Profile, is_mention
-from watcher.verdict.sieve import FENCES, Sieve, counts_on_info
+from watcher.verdict.sieve import FENCES, MAX_SHAPE, Sieve, counts_on_info
 from watcher.verdict.signatures import SIGNATURES, Role, Signature
 
 ON_INFO = frozenset(signature.id for signature in SIGNATURES if counts_on_info(signature))
@@ -21,15 +22,16 @@ BY_ID = {signature.id: signature for signature in SIGNATURES}
 HINTS = tuple((hint, signature) for signature in SIGNATURES for hint in signature.hints)
 MAX_HITS = 6
 """Hits kept of one signature, before readiness and after; the first ones and always the last."""
-_STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "nvml-query-warning", "allocator-other-assert"})
-_FRAME = re.compile(r"^\s*(?:File \"|\^|~)|^\s{4,}\S")
+_STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "allocator-other-assert"})
+"""Messages with a fixed text: words of speech around them make a mention."""
+_FRAME = re.compile(r"^\s*(?:File \"|[\^~]+\s*$)|^\s{4,}\S")
 
 
 def scan(chunks: Iterable[bytes]) -> LogReading:
     """Return what a log says. Never raises, whatever the bytes are."""
     scanner = _Scanner()
-    for block in blocks(chunks):
-        scanner.take(block)
+    for block, ahead in blocks(chunks):
+        scanner.take(block, ahead)
     return scanner.reading()
 
 
@@ -45,27 +47,26 @@ class _Scanner:
     last: str = ""
     ends_whole: bool = True
 
-    def take(self, block: bytes) -> None:
-        """Look at a block of whole lines."""
+    def take(self, block: bytes, ahead: bytes) -> None:
+        """Look at a block of whole lines; `ahead` follows it and comes again."""
         worth, shapes = self.sieve.news(block)
         if worth or self.profile.seen < HEAD_LINES:
-            self._look(block, worth, shapes)
+            raws = block.removesuffix(b"\n").split(b"\n")
+            self._look([*raws, *ahead.split(b"\n")[:HELD_BACK]], worth, shapes[: len(raws)])
         self.lines += block.count(b"\n")
         self.ends_whole = block.endswith(b"\n")
         self._remember_ends(block)
 
-    def _look(self, block: bytes, worth: set[bytes], shapes: list[bytes]) -> None:
-        raws = block.split(b"\n")
-        for index, raw in enumerate(raws):
+    def _look(self, raws: list[bytes], worth: set[bytes], shapes: list[bytes]) -> None:
+        for index, shape in enumerate(shapes):
             if not worth and self.profile.seen >= HEAD_LINES:
                 return
-            shape = shapes[index]
             looked = shape in worth and not self.sieve.skips(shape)
             hit = looked and self._match(raws, index)
             if looked and not hit and self.sieve.settles(shape):
                 worth.remove(shape)
-            if self.profile.seen < HEAD_LINES and (raw or index < len(raws) - 1):
-                self.profile.feed(raw[:2000].decode("utf-8", "replace").rstrip("\r"), hit)
+            if self.profile.seen < HEAD_LINES:
+                self.profile.feed(*_plain(raws[index][:2000]), is_hit=hit)
 
     def _match(self, raws: list[bytes], index: int) -> bool:
         """Match one line with every signature; return whether any hit."""
@@ -76,7 +77,10 @@ class _Scanner:
         found = False
         for line in self._worth_parts(raw):
             for signature in _candidates(line):
-                found = self._try(signature, line, raws, index) or found
+                hit = self._try(signature, line, raws, index)
+                found = found or hit is not None
+                if hit is False and signature.id in _STRICT:
+                    break  # what only mentions the bug is no exception of a run either
         return found
 
     @staticmethod
@@ -90,21 +94,20 @@ class _Scanner:
             if any(hint in lowered for hint, _ in HINTS):
                 yield read_line(part)
 
-    def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> bool:
-        if line.quiet and not signature.any_level:
-            return False
-        if line.speech and signature.role is not Role.ALIVE:
-            return False
+    def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> bool | None:
+        """Keep a hit and return True; False where the line only mentions it, None where it does not match."""
+        if (line.quiet and not signature.any_level) or (line.speech and signature.role is not Role.ALIVE):
+            return None
         text = line.text
         match = signature.matches(text)
         if match is None and signature.joins:
             text = next((joined for joined in _joined(line, raws, index) if signature.matches(joined)), "")
             match = signature.matches(text)
         if match is None:
+            return None
+        if is_mention(text, match.start(), match.end(), signature.id in _STRICT, self.profile.quotes_a_log):
             return False
-        strict = signature.id in _STRICT
-        if not is_mention(text, match.start(), match.end(), strict):
-            self._keep(signature, line, text, raws, index)
+        self._keep(signature, line, text, raws, index)
         return True
 
     def _keep(self, signature: Signature, line: Line, text: str, raws: list[bytes], index: int) -> None:
@@ -129,15 +132,16 @@ class _Scanner:
 
     def _remember_ends(self, block: bytes) -> None:
         if not self.first:
-            self.first = next((text for raw in block[:4096].split(b"\n") if (text := _plain(raw))), "")
+            self.first = next((text for raw in block[:4096].split(b"\n") if (text := _plain(raw)[0])), "")
         tail = block[-4096:].rstrip().rsplit(b"\n", 1)[-1]
-        self.last = _plain(tail) or self.last
+        self.last = _plain(tail)[0] or self.last
 
     def reading(self) -> LogReading:
         """Return the result of all blocks taken."""
-        hits = [hit for kept in self.hits.values() for hit in kept if not self._is_mention(hit)]
-        hits.sort(key=lambda hit: hit.line)
-        return decide(hits, self.lines + (not self.ends_whole), cut=self._is_cut())
+        hits = [hit for kept in self.hits.values() for hit in kept]
+        mentions = {hit.line for hit in hits if self._is_mention(hit)}
+        told = sorted((hit for hit in hits if hit.line not in mentions), key=lambda hit: hit.line)
+        return decide(told, self.lines + (not self.ends_whole), cut=self._is_cut())
 
     def _is_mention(self, hit: Hit) -> bool:
         if hit.indented and self.profile.log_lines and not self.profile.is_document:
@@ -149,18 +153,25 @@ class _Scanner:
         return bool(_FRAME.match(self.first) or _FRAME.match(self.last))
 
 
-def _candidates(line: Line) -> list[Signature]:
+def _candidates(line: Line) -> tuple[Signature, ...]:
     """Return the signatures whose hints stand in the line, in the order of the table."""
-    lowered = line.text.lower()
+    find = _find_candidates if len(line.text) <= MAX_SHAPE else _find_candidates.__wrapped__
+    return find(line.text, line.info)
+
+
+@lru_cache(maxsize=4096)
+def _find_candidates(text: str, info: bool) -> tuple[Signature, ...]:
+    lowered = text.lower()
     found = dict.fromkeys([signature.id for hint, signature in HINTS if hint in lowered])
-    return [BY_ID[name] for name in found if not line.info or name in ON_INFO]
+    return tuple(BY_ID[name] for name in found if not info or name in ON_INFO)
 
 
-def _plain(raw: bytes) -> str:
-    """Return a line without its logger's prefix but with its indentation."""
+def _plain(raw: bytes) -> tuple[str, bool]:
+    """Return a line without its logger's prefix but with its indentation, and whether there was one."""
+    line = read_line(raw)
     text = raw.decode("utf-8", "replace").rstrip()
-    cleaned = read_line(raw).text
-    return (text[: len(text) - len(text.lstrip())] if cleaned == text.strip() else "") + cleaned
+    indent = "" if line.logged else text[: len(text) - len(text.lstrip())]
+    return indent + line.text, line.logged
 
 
 def _joined(line: Line, raws: list[bytes], index: int) -> Iterator[str]:

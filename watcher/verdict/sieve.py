@@ -60,6 +60,8 @@ GATES: tuple[bytes, ...] = (
     b"unable",
 )
 """In lower case and without digits; a hint that holds none of them is its own gate."""
+_COLOURS = (b"\x1b[m", b"\x1b[;m", b"\x1b[;;m", b"\x1b[;;;;m", b"\x1b[K")
+"""Without their digits; they stand within words, too."""
 FENCES = (b"```", b"~~~")
 
 
@@ -70,7 +72,7 @@ def says_info(raw: bytes) -> bool:
 
 def counts_on_info(signature: Signature) -> bool:
     """Return whether a signature is sought on INFO lines: the bug's own texts, and those which say that it works."""
-    return signature.role in (Role.READY, Role.ALIVE, Role.LISTENING, Role.NOTE) or signature.weight == 100
+    return signature.role in (Role.READY, Role.ALIVE, Role.LISTENING, Role.STOP, Role.NOTE) or signature.weight == 100
 
 
 def _without_digits(hint: str) -> bytes:
@@ -106,7 +108,10 @@ class Sieve:
 
     def news(self, block: bytes) -> tuple[set[bytes], list[bytes]]:
         """Return the shapes in the block that are worth a look, and the shape of each line."""
-        shapes = block.translate(None, DIGITS).split(b"\n")
+        text = block.translate(None, DIGITS)
+        for colour in _COLOURS if b"\x1b" in text else ():
+            text = text.replace(colour, b"")
+        shapes = text.split(b"\n")
         every = set(shapes)
         fresh = every - self._dull - self._answers
         if fresh:

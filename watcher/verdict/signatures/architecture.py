@@ -53,6 +53,8 @@ SIGNATURES = (
             "sm_",
             "incompatible device",
             "exec format error",
+            "gpu sm ",
+            "in this architecture",
             "targeting appropriate",
         ),
         pattern=either(
@@ -63,6 +65,7 @@ SIGNATURES = (
             r"\bsm_?\d{2,3}a?\b.{0,40}?(?:not supported|unsupported|is not compatible)",
             r"Arch conditional MMA instruction used without targeting",
             r"generated on an incompatible device",
+            r"GPU SM \d+ is not supported|not supported in this architecture",
             r"exec format error",
             flags=re.IGNORECASE,
         ),

@@ -194,6 +194,7 @@ SIGNATURES = (
         failure_class=CRASH,
         hints=("error", "exception"),
         pattern=re.compile(r"^(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception)(?:: |\(|$)"),
+        unless=re.compile(r"NVML_SUCCESS"),
         title="an exception that no other signature knows",
         weight=12,
         taught_by="python/unknown-exception",

@@ -16,7 +16,7 @@ SIGNATURES = (
             r"driver version is insufficient|cudaErrorInsufficientDriver|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
             r"NVIDIA driver .{0,60}?too old|nvidia driver is too old or missing",
             r"forward compatibility was attempted",
-            r"unsupported display driver|Found no NVIDIA driver",
+            r"unsupported display driver|Found no NVIDIA driver|built for (?:NVIDIA|CUDA) Driver",
             r"(?:requires?|needs?) (?:an? )?(?:NVIDIA )?(?:CUDA )?driver (?:version )?(?:release )?(?:>=|\d+)",
             flags=re.IGNORECASE,
         ),

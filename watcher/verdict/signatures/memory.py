@@ -109,7 +109,7 @@ SIGNATURES = (
         pattern=either(
             r"invoked oom-killer|\boom-kill:|oom_reaper: reaped process|\bOOM[- ]?killed\b|OOMKilled",
             r"(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process",
-            r"(?:^|[\s'\"])(?:\w+\.)*(?:_Array)?MemoryError\b",
+            r"^(?:\w+\.)*(?:_Array)?MemoryError(?:$|:)|\bMemoryError: ",
             r"std::bad_alloc",
             r"(?:cannot|can't|could not) allocate memory",
             r"node running low on memory",

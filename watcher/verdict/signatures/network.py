@@ -108,6 +108,7 @@ SIGNATURES = (
             r"Temporary failure in name resolution|Could not resolve host|no such host|Name or service not known",
             r"dial tcp.{0,80}?(?:timeout|refused|unreachable|no route)",
             r"[Nn]etwork is unreachable|curl: \(\d+\)",
+            r"^docker: .{0,80}?unexpected EOF",
             r"Max retries exceeded with url|NewConnectionError|Read timed out",
             r"(?:pull|download|fetch|get|layer|copy)\w*\b.{0,80}?(?:i/o timeout|unexpected EOF"
             r"|connection reset|timed out)",

@@ -14,7 +14,8 @@ class Role(StrEnum):
     """What a hit says.
 
     CAUSE names why something failed. DEATH says that it ended, not why. READY: the engine came up. ALIVE: it answered
-    a request. LISTENING: a port is open, which some engines do before they can work. NOTE decides nothing by itself.
+    a request. LISTENING: a port is open, which some engines do before they can work. STOP: it was asked to end.
+    NOTE decides nothing by itself.
     """
 
     CAUSE = "cause"
@@ -22,6 +23,7 @@ class Role(StrEnum):
     READY = "ready"
     ALIVE = "alive"
     LISTENING = "listening"
+    STOP = "stop"
     NOTE = "note"
 
 
