@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.host.contract import is_well, wait_for
 from tests.host.docker_world import DockerWorld, device_section
 from tests.real.docker import private_daemon, reused_folder
 from tests.real.stub_engine import service_image, stub_image
@@ -213,6 +214,7 @@ def test_a_cgroup_out_of_memory_is_told(docker: DockerWorld) -> None:
 
 def test_an_engine_that_ignores_the_signal_is_killed_after_the_grace(docker: DockerWorld) -> None:
     container = docker.host.start(docker.spec("ignore-term"))
+    wait_for(lambda: is_well(docker.host.address(container, 8000)))
     state = docker.host.signal(container, grace_seconds=1)
     assert (state.running, state.exit_code) == (False, 137)
 

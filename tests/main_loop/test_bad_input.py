@@ -45,7 +45,8 @@ name = "other"
 kind = "rss"
 """
 PLACES = [
-    "colour", "device.l4t", "device.docker", "schedule.every", "schedule.window", "schedule.timezone", "trial.displace", "trial.engine",
+    "colour", "device.l4t", "device.docker", "schedule.every", "schedule.window", "schedule.timezone", "trial.displace",
+    "trial.engine",
     "sources.0.github-releases.repo", "sources.1.oci-tags.image", "sources.1.oci-tags.include", "sources.2",
 ]  # fmt: skip
 

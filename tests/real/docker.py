@@ -136,7 +136,8 @@ class PrivateDaemon:
         for volume in client.volumes.list():
             volume.remove(force=True)
         for image in client.images.list():
-            _sweep_image(client, str(image.id), image.tags, dict(image.labels))
+            names = [*image.tags, *(image.attrs.get("RepoDigests") or ())]  # the latter stay after a push
+            _sweep_image(client, str(image.id), names, dict(image.labels))
         self._close_clients()
 
     def _close_clients(self) -> None:
@@ -258,15 +259,14 @@ def _end_leftovers(data: Path) -> None:
     unmount_below(data)
 
 
-def _sweep_image(client: "DockerClient", image_id: str, tags: list[str], labels: dict[str, Any]) -> None:
+def _sweep_image(client: "DockerClient", image_id: str, names: list[str], labels: dict[str, Any]) -> None:
     from docker.errors import APIError
 
-    keep = CACHED in labels
-    extra = [tag for tag in tags if not tag.startswith(CACHE_REPOSITORY)]
+    extra = [name for name in names if not name.startswith(CACHE_REPOSITORY)]
     with contextlib.suppress(APIError):
-        if keep and len(extra) < len(tags):
-            for tag in extra:
-                client.api.remove_image(tag)
+        if CACHED in labels and len(extra) < len(names):
+            for name in extra:
+                client.api.remove_image(name)
         else:
             client.api.remove_image(image_id, force=True)
 

@@ -17,7 +17,7 @@ from tests.real.docker import PrivateDaemon
 from tests.real.stub_engine import service_image
 
 ASSISTANT = "assistant"
-OWN_POLICY = {"Name": "unless-stopped", "MaximumRetryCount": 0}
+OWN_POLICY: Any = {"Name": "unless-stopped", "MaximumRetryCount": 0}
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Scene:
 
     @property
     def data_dir(self) -> Path:
-        return self.folder / "data"
+        return self.folder / str(self.table["store"]["data_dir"])
 
     def command(self, *arguments: str) -> list[str]:
         self.config.write_text(tomli_w.dumps(self.table))
@@ -78,7 +78,7 @@ class Scene:
         """Start the service that trials displace, and wait until it is healthy."""
         client = self.docker().client()
         image = service_image(client, "local/assistant:1")
-        client.containers.run(image, name=ASSISTANT, detach=True, restart_policy={"Name": "unless-stopped"})
+        client.containers.run(image, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY)
         self.wait_until(self.assistant_is_healthy)
 
     def assistant(self) -> dict[str, Any]:

@@ -98,7 +98,10 @@ def test_a_sweep_leaves_only_cached_images_under_their_own_names(
     clean_engine.sweep()
     assert client.containers.list(all=True) == []
     assert {network.name for network in client.networks.list()} == {"bridge", "host", "none"}
-    assert all(tag.startswith("watcher-test/") for image in client.images.list() for tag in image.tags)
+    images = [image.attrs for image in client.images.list()]
+    assert images
+    assert all(tag.startswith("watcher-test/") for image in images for tag in image["RepoTags"])
+    assert not any(image["RepoDigests"] for image in images)
 
 
 def _serve(client: DockerClient, mode: StubMode) -> str:

@@ -56,7 +56,8 @@ class Runner:
     def _stepped(self, stages: Stages, interrupts: Interrupts, seen: Seen) -> Event:
         """Record the stage, then have its effect; whatever goes wrong becomes an event."""
         stage = self._progress.stage
-        if (lost := self._recorded(as_record(stages.trial, self._progress, seen))) is not None:
+        lost = self._recorded(as_record(stages.trial, self._progress, seen))
+        if lost is not None and stage is not Stage.TEARDOWN:  # the way back is gone without a record, too
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
             interrupts.start_total((self.order.trial.total + self.order.soak).total_seconds())
@@ -115,8 +116,8 @@ class Runner:
         return seconds
 
     def _first_things_first(self, way_back: WayBack, seen: Seen, event: Failed) -> None:
-        """Kill the trial container and start what is owed at once when the trial is cut short."""
-        if event.outcome is not Outcome.CANCELLED and "total time" not in event.reason:
+        """Kill the trial container and start what is owed at once, unless the candidate itself failed: that has time."""
+        if event.outcome is Outcome.VERDICT:
             return
         try:
             self.host.remove_trial()

@@ -6,7 +6,7 @@ on what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from watcher.model.verdict import LogReading
@@ -40,6 +40,7 @@ class _Scanner:
     sieve: Sieve = field(default_factory=Sieve)
     hits: dict[tuple[str, int], list[Hit]] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
+    ready: dict[bytes, Hit] = field(default_factory=dict)
     lines: int = 0
     epoch: int = 0
     fences: int = 0
@@ -71,6 +72,9 @@ class _Scanner:
     def _match(self, raws: list[bytes], index: int) -> bool:
         """Match one line with every signature; return whether any hit."""
         raw = raws[index]
+        if known := self.ready.get(raw):  # a restart loop, or many starts in one file
+            self._store(replace(known, line=self.lines + index + 1))
+            return True
         if raw.lstrip()[:3] in FENCES:
             self.fences += 1
             return False
@@ -121,14 +125,18 @@ class _Scanner:
             alone=fenced and _stands_alone(raws, index),
             indented=raws[index][:4] in (b"    ", b"\t"),
         )
-        if signature.role is Role.READY:
-            self.epoch += 1
-        kept = self.hits.setdefault((signature.id, min(self.epoch, 1)), [])
+        self._store(hit)
+        if hit.role is Role.READY and len(self.ready) < MAX_HITS and len(raws[index]) <= MAX_SHAPE:
+            self.ready[raws[index]] = hit
+
+    def _store(self, hit: Hit) -> None:
+        self.epoch += hit.role is Role.READY
+        kept = self.hits.setdefault((hit.signature.id, min(self.epoch, 1)), [])
         if len(kept) >= MAX_HITS:
             kept.pop()
         kept.append(hit)
-        if signature.role in (Role.CAUSE, Role.DEATH, Role.ALIVE):
-            self.sieve.wants_answer = signature.role is not Role.ALIVE
+        if hit.role in (Role.CAUSE, Role.DEATH, Role.ALIVE):
+            self.sieve.wants_answer = hit.role is not Role.ALIVE
 
     def _remember_ends(self, block: bytes) -> None:
         if not self.first:
