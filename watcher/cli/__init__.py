@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error of ours becomes a line that says what to do."""
-    import click
+    import typer
 
     from watcher.cli.exits import DONE, INTERRUPTED, MUST_CHANGE, UNEXPECTED
     from watcher.cli.program import build_program
@@ -14,12 +14,13 @@ def run_command_line(arguments: Sequence[str]) -> int:
     try:
         code = build_program().main(args=list(arguments), prog_name="watcher", standalone_mode=False)
         return code if isinstance(code, int) else DONE
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:  # a wrong call
+        show = getattr(error, "show", None)  # with the usage line; not every error of typer's has it
+        show() if show else _complain(str(error))
         return MUST_CHANGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except ConfigError as error:
         _complain(str(error), *(f"  {fault}" for fault in error.faults))
@@ -40,5 +41,5 @@ def _complain(*lines: str) -> None:
     from watcher.model.text import printable
 
     for line in lines:
-        indent = line[: len(line) - len(line.lstrip())]
+        indent = line[: len(line) - len(line.lstrip(" "))]
         print(indent + printable(line, 2000), file=sys.stderr)

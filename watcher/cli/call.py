@@ -56,7 +56,11 @@ class Call:
 
 def show(line: str = "") -> None:
     """Print one line of facts; upstream text in it is made harmless."""
-    print(printable(line, 2000) if line else "")
+    print(_indented(line))
+
+
+def _indented(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" "))] + printable(line, 2000)
 
 
 def show_bold(call: Call, line: str) -> None:

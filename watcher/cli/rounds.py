@@ -137,8 +137,8 @@ def sources(call: Call, as_json: bool) -> int:
             return exits.DONE
         _show_sources(means, states, facts)
         for record in sorted(ledger, key=lambda record: (record.component, record.source, record.at)):
-            build = f"{record.component} {record.version or '?'}"
-            show(f"{build}  {record.reading.state.value}  {record.name}  {record.source}")
+            torch = f"{means.settings.bug.component} {record.version or '?'}"
+            show(f"{torch:<24} {record.reading.state.value:<8} {record.name}  {record.source}")
     return exits.DONE
 
 

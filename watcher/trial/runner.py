@@ -116,7 +116,7 @@ class Runner:
         return seconds
 
     def _first_things_first(self, way_back: WayBack, seen: Seen, event: Failed) -> None:
-        """Kill the trial container and start what is owed at once, unless the candidate itself failed: that has time."""
+        """Kill the trial container and start what is owed at once, unless only the candidate failed."""
         if event.outcome is Outcome.VERDICT:
             return
         try:

@@ -70,7 +70,7 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     verdict = seen.verdict()
     outcome = outcome_of(progress, verdict)
     ended = replace(trial, outcome=outcome, starts=start_records(seen), basis=verdict.basis)
-    evidence = (*verdict.evidence, *seen.extra)
+    evidence = tuple(dict.fromkeys((*verdict.evidence, *seen.extra)))  # several starts say the same thing once
     if outcome is not Outcome.VERDICT:
         reason = progress.reason or verdict.reason
         return replace(

@@ -16,7 +16,7 @@ SIGNATURES = (
         # Quotes and the line number tell the message of a run from a mention; the number itself and the
         # build path change with every build. A log may be cut inside the path.
         pattern=re.compile(
-            _ASSERT + _QUOTE + r"[^\"']{0,200}?c10/cuda/"
+            _ASSERT + _QUOTE + r"[^\"']{0,200}?"
             r"(?:CUDACachingAllocator\.\s?cpp" + _QUOTE + r"\s*:\s*\d+|CUDACachingAlloc[\w.]*\s*(?:$|<cut>))"
         ),
         title="the NVML assert of PyTorch's CUDA allocator: an allocation was refused and could not be reported",
