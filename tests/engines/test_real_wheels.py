@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,23 +15,13 @@ from watcher.artifacts.inspect import read_static
 from watcher.artifacts.wheel import RemoteWheel
 from watcher.fetch.client import Fetcher
 from watcher.fetch.holds import HostHolds
+from watcher.host.clock import SystemClock
 from watcher.model.verdict import BugState
 
 pytestmark = pytest.mark.engines
 
 MOST_BYTES = 2_000_000
 MOST_REQUESTS = 6
-
-
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 FindWheel = Callable[[str], str]
@@ -65,7 +55,7 @@ def find_wheel(tmp_path: Path) -> FindWheel:
     ],
 )
 def test_the_bytes_of_the_real_wheels_answer(version: str, state: BugState, text: str, find_wheel: FindWheel) -> None:
-    fetcher = Fetcher(timeout=timedelta(seconds=60), holds=HostHolds({}, RealClock()))
+    fetcher = Fetcher(timeout=timedelta(seconds=60), holds=HostHolds({}, SystemClock()))
     url, began, spent = find_wheel(version), time.monotonic(), time.process_time()
     with RemoteWheel(url, fetcher) as wheel:
         reading = read_static(wheel, allocator_bug())

@@ -10,7 +10,7 @@ from io import BufferedIOBase
 
 import pytest
 
-from tests.fetch.conftest import SteppingClock
+from tests.clocks import SteppingClock
 from tests.real.web import Asked, Reply, Web
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.client import Fetcher, Validators

@@ -95,14 +95,15 @@ def test_restore_ends_a_running_trial(clean_engine: PrivateDaemon, tmp_path: Pat
     assert scene.answer("restore")["restore"] == [], "a second call finds nothing to do"
 
 
-def test_after_a_power_cut_docker_alone_brings_the_service_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("death", ["kill", "power_cut"])
+def test_after_the_death_of_watcher_and_daemon_docker_alone_brings_the_service_back(tmp_path: Path, death: str) -> None:
     with private_daemon(tmp_path / "engine") as engine:
         scene = scene_of(engine, tmp_path, "never-ready")
         running = scene.started("trial", "run", IMAGE)
         scene.wait_until(lambda: stage_now(scene) == "ready")
         running.kill()
         running.communicate()
-        engine.power_cut()
+        getattr(engine, death)()
         engine.start()
         scene.wait_until(scene.assistant_is_healthy)  # no watcher has run since
         assert scene.watcher("restore").returncode == 0

@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from tests.clocks import SteppingClock
 from tests.real.apt import apt
 from tests.real.devpi import devpi
 from tests.real.github import github
@@ -23,22 +24,6 @@ __all__ = ["apt", "devpi", "github", "other_web", "registry", "web"]
 
 _CONFIG: TypeAdapter[Any] = TypeAdapter(SourceConfig)
 Build = Callable[..., Source]
-
-
-class SteppingClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from tests.clocks import SteppingClock
 from tests.places import SAMPLES
 from tests.real.apt import AptRepository
 from tests.real.web import Reply
-from tests.sources.conftest import Build, SteppingClock, facts_of
+from tests.sources.conftest import Build, facts_of
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.model.facts import FactKind
 from watcher.sources.apt import parse_packages, parse_release, successors

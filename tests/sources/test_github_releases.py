@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.clocks import SteppingClock
 from tests.places import SAMPLES
 from tests.real.github import GitHub
 from tests.real.web import Reply, Web
-from tests.sources.conftest import Build, SteppingClock, facts_of
+from tests.sources.conftest import Build, facts_of
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.model.facts import FactKind
 from watcher.sources.github_releases import feed_address, parse_feed, parse_releases
