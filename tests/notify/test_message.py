@@ -24,8 +24,8 @@ Where you stand: The bug is still there: vllm fails on orin-nx.
 Trial 3: ghcr.io/example/vllm:0.33.0-r36.4 (sha256:ababababababababab…)
   The bug is still there, vllm fails (allocator-nvml-assert).
   Why: the engine died on the allocator's NVML assert
-  Seen (static): libc10_cuda.so holds the assert
   Seen (bring-up, line 123): NVML_SUCCESS == r INTERNAL ASSERT FAILED
+  Seen (static): libc10_cuda.so holds the assert
   Given back: container:zoe-ollama, away for 3 min 32 s
   More: watcher trial show 3 · the engine's log: watcher trial log 3
 

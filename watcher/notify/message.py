@@ -12,10 +12,11 @@ from watcher.model.answer import Answer
 from watcher.model.facts import Event, EventKind
 from watcher.model.notice import Message
 from watcher.model.trial import Acceptance, Candidate, Outcome, ServiceReport, Trial
-from watcher.model.verdict import BringUp, BugState, Evidence
+from watcher.model.verdict import BringUp, BugState, Evidence, Rung
 from watcher.notify.tame import link, span, tame
 
 _EVENTS, _TRIALS, _EVIDENCE, _ROWS = 12, 4, 4, 8
+_STRENGTH = (Rung.BRING_UP, Rung.PROBE, Rung.ACCEPTANCE, Rung.STATIC)
 _LONGEST = 6000
 _BUG = {
     BugState.PRESENT: "the bug is still there",
@@ -176,7 +177,8 @@ def _trial(trial: Trial) -> list[str]:
 
 
 def _evidence(evidence: Sequence[Evidence]) -> Iterator[str]:
-    for row in evidence[:_EVIDENCE]:
+    """Yield the strongest evidence first: what the device itself showed, then what the bytes say."""
+    for row in sorted(evidence, key=lambda row: _STRENGTH.index(row.rung))[:_EVIDENCE]:
         place = f", line {row.line}" if row.line is not None else ""
         yield f"Seen ({row.rung.value}{place}): {tame(row.text, 240)}"
     if len(evidence) > _EVIDENCE:
