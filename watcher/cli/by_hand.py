@@ -40,7 +40,7 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
     if settings.device.watch_only:
         raise ConfigError("there is no container engine to try anything on; set device.docker in config.toml")
     pay_first(settings, call.say)
-    with call.means() as means:
+    with call.means(is_long=True) as means:
         settle_dead_trials(means)
         trial, interrupted = _tried(means, asked)
         answer = answer_now(means, means.device())

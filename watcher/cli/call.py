@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from watcher.model.text import printable
 if TYPE_CHECKING:
     from watcher.config.settings import Settings
     from watcher.jobs.means import Means
+    from watcher.ports import ReportProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,23 @@ class Call:
         return settings
 
     @contextmanager
-    def means(self) -> Iterator["Means"]:
+    def means(self, is_long: bool = False) -> Iterator["Means"]:
+        """Open what the jobs work with; `is_long` shows on a terminal that the program is still at it."""
         from watcher.app import open_means
 
-        with open_means(self.settings(), self.say) as means:
+        with self._progress() if is_long else nullcontext(self.say) as say, open_means(self.settings(), say) as means:
             yield means
+
+    @contextmanager
+    def _progress(self) -> Iterator["ReportProgress"]:
+        if self.quiet or not sys.stderr.isatty():
+            yield self.say
+            return
+        from rich.console import Console
+
+        console = Console(stderr=True, no_color=not self.color, highlight=False, markup=False)
+        with console.status("looking"):
+            yield lambda line: console.print(printable(line))
 
     def say(self, line: str) -> None:
         """Tell progress, unless `-q`."""

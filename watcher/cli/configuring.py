@@ -1,12 +1,15 @@
 """config check, config show, notify test, demo, healthcheck: the operator's own business."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show
+
+if TYPE_CHECKING:
+    from watcher.config.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,6 +41,8 @@ def config_check(context: typer.Context) -> int:
     if faults:
         raise ConfigError("the configuration has faults", tuple(faults), file=_origin(settings.origin))
     show(f"{_origin(settings.origin)}: well; {len(settings.sources)} sources, {len(settings.notify.urls)} channels")
+    if idle := _idle_keys(settings):
+        show(f"these keys are understood, but nothing uses them yet: {', '.join(idle)}")
     if missing := settings.auto_missing:
         show(f"automatic trials are off; they need {', '.join(missing)}")
     return exits.DONE
@@ -98,6 +103,19 @@ def demo(
     from watcher.demo.story import run_demo
 
     return run_demo(show, docker=docker, base=base, data_dir=data_dir)
+
+
+def _idle_keys(settings: "Settings") -> list[str]:
+    """Return keys that were set to something which this version does not do."""
+    wanted = {
+        "bug.control": settings.bug_section.control is not None,
+        "acceptance.level": settings.acceptance.level != "minimum",
+        "acceptance.suite": settings.acceptance.suite != "builtin",
+        "acceptance.command": settings.acceptance.command is not None,
+        "notify.ping_url": settings.notify.ping_url is not None,
+        "page.serve": settings.page.serve,
+    }
+    return [key for key, is_set in wanted.items() if is_set]
 
 
 def _origin(origin: Path | None) -> str:

@@ -170,6 +170,8 @@ def _cross_faults(settings: Settings) -> list[str]:
     faults = []
     if settings.trial.engine in settings.engines and settings.trial.auto and (missing := settings.auto_missing):
         faults.append(f"trial.auto: automatic trials need {', '.join(missing)} as well")
+    if settings.trial.commands:
+        faults.append("trial.commands: services of your own commands cannot be displaced yet; only containers can")
     names = [source.name for source in settings.sources]
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.append(f"sources: the name {name!r} is given twice")
