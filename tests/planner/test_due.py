@@ -115,6 +115,13 @@ def test_a_refused_trial_is_tried_again_at_its_time() -> None:
     assert is_due(NEWS, refused, now=NOW + HOUR)
 
 
+def test_a_refusal_that_no_time_cures_is_looked_at_once_a_day_or_when_a_person_asks() -> None:
+    refused = trial(NEWS, Outcome.REFUSED, ended=NOW, reason="the mount path does not exist")
+    assert not is_due(NEWS, refused, now=NOW + 23 * HOUR)
+    assert is_due(NEWS, refused, now=NOW + 24 * HOUR)
+    assert is_due(NEWS, refused, check_now=True)
+
+
 def test_a_cancelled_trial_comes_back_after_the_cool_down_or_with_the_next_check_by_hand() -> None:
     cancelled = trial(NEWS, Outcome.CANCELLED)
     assert not is_due(NEWS, cancelled)

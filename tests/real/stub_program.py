@@ -29,10 +29,13 @@ ASSERT = (
     "please report a bug to PyTorch. "
 )
 WARNING = (
-    "[W CUDACachingAllocator.cpp:1204] Warning: NVML did not answer; omitting per-process memory info from CUDA "
-    "out-of-memory messages"
+    "[W CUDACachingAllocator.cpp:1204] Warning: nvmlDeviceGetComputeRunningProcesses failed; omitting per-process "
+    "memory info from CUDA out-of-memory messages. (function reportProcessMemoryInfo)"
 )
-OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB. GPU 0 has 312.00 MiB free."
+OOM = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB. "
+    "GPU 0 has a total capacity of 15.29 GiB of which 312.00 MiB is free."
+)
 TEXT = "Hello from the stub engine."
 
 

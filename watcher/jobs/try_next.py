@@ -153,7 +153,14 @@ def _tell(tx: Transaction, trial: Trial, now: datetime) -> None:
         outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
     if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
         kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
-        outbox.enqueue(tx, Notice(kind, f"trial:{trial.id}", TRIAL, (str(trial.id),), now))
+        outbox.enqueue(tx, Notice(kind, _key(trial), TRIAL, (str(trial.id),), now))
+
+
+def _key(trial: Trial) -> str:
+    """Return what tells this notice from others: a refusal for the same reason is told once."""
+    if trial.outcome is not Outcome.REFUSED:
+        return f"trial:{trial.id}"
+    return f"refused:{trial.candidate.fingerprint[:16]}:{trial.setup}:{trial.reason.partition(' (')[0]}"
 
 
 def _insist(means: Means, notebook: StoredNotebook, trial: Trial) -> None:

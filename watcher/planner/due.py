@@ -22,6 +22,8 @@ from watcher.planner import window
 from watcher.planner.candidates import newest_first
 
 FIRST_DELAY = timedelta(minutes=30)
+REFUSED_DELAY = timedelta(days=1)
+"""After a refusal that no time cures, such as a wrong mount path: somebody has to change something first."""
 _GROWTH = 4
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
@@ -236,7 +238,7 @@ def _again_at(last: Trial, bench: int, rules: Rules, standing: Standing) -> date
             delay: timedelta = FIRST_DELAY * _GROWTH ** max(bench - 1, 0)
             return max(ended + delay, last.retry_at or ended)
         case Outcome.REFUSED:
-            return last.retry_at or ended + FIRST_DELAY
+            return last.retry_at or (ended if standing.check_now else ended + REFUSED_DELAY)
         case Outcome.CANCELLED:
             return ended if standing.check_now else ended + rules.cool_down
         case _:

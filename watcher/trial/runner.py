@@ -100,6 +100,8 @@ class Runner:
         """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
         if stage is Stage.TEARDOWN:
             return Passed()
+        if stage is Stage.PROBE and not rung.whole_trial:
+            return stages.probe_hung()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
             try:
                 return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)

@@ -132,10 +132,17 @@ class Stages:
         self.seen.probe = self._probed()
         return self._enough() or Passed()
 
+    def probe_hung(self) -> Event:
+        """Go on without the probe's answer: one that does not end says nothing about the bug."""
+        self.seen.probe = ProbeReading(BugState.UNKNOWN, trap_set=False, reason="the probe did not end in time")
+        return self._enough() or Passed()
+
     def _probed(self) -> ProbeReading:
         source = self.order.bug.probe or ""
         spec = probe_spec(self._image().id, source, self.order.engine, self.order.device.runtime)
-        spec = replace(spec, labels={LABEL: str(self.trial.id)})
+        # with the engine's mounts: some bring torch along, and a wrong path is refused before anything is stopped
+        mounts = tuple(replace(mount, read_only=True) for mount in self.order.engine.parsed_mounts())
+        spec = replace(spec, labels={LABEL: str(self.trial.id)}, mounts=mounts)
         try:
             container = self.host.start(spec)
             output = bytearray()
@@ -220,7 +227,7 @@ class Stages:
         )
         while not self.client.is_well():
             self._give_way()
-            if not self.host.state(running.container).running:
+            if self._has_ended(running):
                 return self.over("the engine ended before it was ready")
             self.clock.sleep(_READY_PAUSE)
         running.seen = replace(running.seen, became_ready=True, stage=Stage.ACCEPT)
@@ -269,11 +276,18 @@ class Stages:
         running, client = self._started(), self._client()
         ends = self.clock.monotonic() + self.order.engine.health_grace.total_seconds()
         while not client.is_well():
-            if not self.host.state(running.container).running or self.clock.monotonic() >= ends:
+            if self._has_ended(running) or self.clock.monotonic() >= ends:
                 running.seen = replace(running.seen, died_after_ready=True)
                 return self.over("the engine died after it was ready")
             self.clock.sleep(_READY_PAUSE)
         return None
+
+    def _has_ended(self, running: Running) -> bool:
+        """Return whether the engine's container ended; one that somebody removed is no evidence (HostError)."""
+        state = self.host.state(running.container)
+        if not state.exists:
+            raise HostError("the trial container is gone: somebody removed it")
+        return not state.running
 
     # --- the end of a start ---------------------------------------------------------------------------------------
 
