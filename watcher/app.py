@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from watcher.config.settings import DeviceSection, Settings
 from watcher.config.sources import SourceConfig
@@ -16,9 +17,15 @@ from watcher.store.database import open_store
 
 @contextmanager
 def open_means(
-    settings: Settings, say: ReportProgress, host: Host | None = None, clock: Clock | None = None
+    settings: Settings,
+    say: ReportProgress,
+    host: Host | None = None,
+    clock: Clock | None = None,
+    is_scheduled: bool = False,
 ) -> Iterator[Means]:
     """Open the database and put together what the jobs work with. `host` stands in for the configured engine.
+
+    The service (`is_scheduled`) looks for successors of an apt dist once a day, a person each time.
 
     Raises StoreError when the database cannot be opened.
     """
@@ -32,7 +39,7 @@ def open_means(
             clock=clock or SystemClock(),
             host=host or build_host(settings),
             read_device=lambda: _device_alone(settings.device),
-            build_source=lambda config, holds: _source(settings, config, holds),
+            build_source=lambda config, holds: _source(settings, config, holds, timedelta(days=int(is_scheduled))),
             notifiers=build_notifiers([url.get_secret_value() for url in settings.notify.urls]),
             say=say,
         )
@@ -54,7 +61,7 @@ def _device_alone(device: DeviceSection) -> DeviceFacts:
     return read_device(device, ())
 
 
-def _source(settings: Settings, config: SourceConfig, holds: HostHolds) -> Source:
+def _source(settings: Settings, config: SourceConfig, holds: HostHolds, follow_every: timedelta) -> Source:
     from watcher.sources import build_source
 
     token = settings.github.token
@@ -63,4 +70,5 @@ def _source(settings: Settings, config: SourceConfig, holds: HostHolds) -> Sourc
         device_architecture=settings.device.architecture,
         github_token=token.get_secret_value() if token else None,
         holds=holds,
+        follow_every=follow_every,
     )

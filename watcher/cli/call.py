@@ -35,11 +35,12 @@ class Call:
         return settings
 
     @contextmanager
-    def means(self, is_long: bool = False) -> Iterator["Means"]:
+    def means(self, is_long: bool = False, is_scheduled: bool = False) -> Iterator["Means"]:
         """Open what the jobs work with; `is_long` shows on a terminal that the program is still at it."""
         from watcher.app import open_means
 
-        with self._progress() if is_long else nullcontext(self.say) as say, open_means(self.settings(), say) as means:
+        settings, progress = self.settings(), self._progress() if is_long else nullcontext(self.say)
+        with progress as say, open_means(settings, say, is_scheduled=is_scheduled) as means:
             yield means
 
     @contextmanager

@@ -37,7 +37,7 @@ LAST_TRIALS = 5
 
 def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, scheduled: bool, as_json: bool) -> int:
     pay_first(call.settings(), call.say)  # needs no database: a service is never down because of one
-    with call.means(is_long=True) as means:
+    with call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = _named(means, names) if names else None
         done = go_round(means, chosen, may_try=not no_trial, scheduled=scheduled)
     if as_json:

@@ -1,6 +1,6 @@
 """From facts to what is due: gather, judge with the pure planner, keep the candidates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from watcher.trial.order import setup_of
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
+GONE = "no source shows it any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,16 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
         found = candidates(_with_sources(means, fact_store.all_facts(tx)), means.settings.engines, device)
         marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
         planned = due.plan(marked, trials.trials(tx), rules, _standing(tx, means, device, asked_now))
-        kept = candidate_store.upsert_candidates(tx, planned)
+        kept = candidate_store.upsert_candidates(tx, (*planned, *_gone(before, planned)))
     changed = tuple(one for one in kept if _differs(before.get((one.engine, one.fingerprint)), one))
-    return Plan(kept, changed, rules)
+    return Plan(kept[: len(planned)], changed, rules)
+
+
+def _gone(before: Mapping[tuple[str, str], Candidate], planned: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates that no source shows any more, so marked; what a person named by hand has no source."""
+    shown = {(one.engine, one.fingerprint) for one in planned}
+    left = (one for key, one in before.items() if key not in shown and one.source)
+    return [replace(one, compatible=False, reasons=(GONE,), due=False, waiting_for=None) for one in left]
 
 
 def rules_of(means: Means) -> due.Rules:
