@@ -10,9 +10,9 @@ from watcher.config.sources import AptConfig, GitHubReleasesConfig, OciTagsConfi
 
 _EXAMPLE = re.compile(r"^#(?=\[|[a-z][a-z0-9_]* = )", re.MULTILINE)
 _SECRETS = {
-    "SLACK_TOKEN_A": "T1JJ3T3L2",
-    "SLACK_TOKEN_B": "A1BRTD4JD",
-    "SLACK_TOKEN_C": "TIiajkdnlazkcOXrIdevi7FQ",
+    "SLACK_TOKEN_A": "T0EXAMPLE",
+    "SLACK_TOKEN_B": "B0EXAMPLE",
+    "SLACK_TOKEN_C": "exampleexampleexample000",
     "MAIL_PASSWORD": "x",
     "GITHUB_TOKEN": "x",
 }
