@@ -142,6 +142,20 @@ def test_two_trials_exclude_each_other(clean_engine: PrivateDaemon, tmp_path: Pa
     scene.assert_all_is_as_before()
 
 
+def test_a_signal_while_the_engine_is_ended_kills_it_and_keeps_the_verdict(
+    clean_engine: PrivateDaemon, tmp_path: Path
+) -> None:
+    scene = scene_of(clean_engine, tmp_path, "ignore-term")  # it would take all the time that it is given to end
+    running = scene.started("trial", "run", IMAGE, "--json")
+    scene.wait_until(lambda: stage_now(scene) == "teardown")
+    running.terminate()
+    output, trouble = running.communicate(timeout=60)
+    assert running.returncode == 130, output + trouble
+    (trial,) = scene.answer("trials")["trials"]
+    assert (trial["outcome"], trial["bring_up"]) == ("verdict", "works")
+    scene.assert_all_is_as_before()
+
+
 def test_an_image_from_elsewhere_needs_to_be_allowed(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
     scene = scene_of(clean_engine, tmp_path, "healthy")
     stub_image(clean_engine.client(), "other/vllm:1", "healthy")

@@ -43,20 +43,34 @@ class Runner:
         stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.report)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
-            while self._progress.stage not in (Stage.DONE, Stage.RESTORE):
-                event = self._stepped(stages, interrupts, seen)
-                if isinstance(event, Failed) and seen.stopped_at is not None:
-                    self._first_things_first(way_back, seen, event)
-                self._progress = advance(self._progress, event)
+            try:
+                self._drive(stages, interrupts, way_back)
+            except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
+                self._derail(error)
             trial = self._judged(seen, stages)
             self._give_back(way_back, trial, seen)
             self.interrupted = self.interrupted or interrupts.noted
         return self._closed(trial, seen, way_back)
 
-    def _stepped(self, stages: Stages, interrupts: Interrupts, seen: Seen) -> Event:
+    def _drive(self, stages: Stages, interrupts: Interrupts, way_back: WayBack) -> None:
+        """Go from stage to stage until only the way back is left, or nothing."""
+        while self._progress.stage not in (Stage.DONE, Stage.RESTORE):
+            event = self._stepped(stages, interrupts)
+            if isinstance(event, Failed) and stages.seen.stopped_at is not None:
+                self._first_things_first(way_back, stages.seen, event)
+            self._progress = advance(self._progress, event)
+
+    def _derail(self, error: Exception) -> None:
+        self.bug_of_ours = error
+        stage = Stage.RESTORE if self._progress.displaced else Stage.DONE
+        reason = f"an error of the watcher itself: {type(error).__name__}: {error}"
+        self._progress = replace(self._progress, stage=stage, outcome=Outcome.BENCH, reason=reason)
+        self._kill_engine()
+
+    def _stepped(self, stages: Stages, interrupts: Interrupts) -> Event:
         """Record the stage, then have its effect; whatever goes wrong becomes an event."""
         stage = self._progress.stage
-        lost = self._recorded(as_record(stages.trial, self._progress, seen))
+        lost = self._recorded(as_record(stages.trial, self._progress, stages.seen))
         if lost is not None and stage is not Stage.TEARDOWN:  # the way back is gone without a record, too
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
@@ -66,7 +80,7 @@ class Runner:
                 return self._effect(stages, stage)
         except Interrupted:
             self.interrupted = True
-            return self._ended(stage, Failed("interrupted", Outcome.CANCELLED))
+            return self._torn_down(stages) if stage is Stage.TEARDOWN else Failed("interrupted", Outcome.CANCELLED)
         except Withdrawn:
             self.interrupted = True
             return self._ended(stage, Failed("ended by watcher restore", Outcome.CANCELLED))
@@ -99,7 +113,7 @@ class Runner:
     def _late(self, stages: Stages, stage: Stage, rung: DeadlinePassed) -> Event:
         """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
         if stage is Stage.TEARDOWN:
-            return Passed()
+            return self._torn_down(stages)
         if stage is Stage.PROBE and not rung.whole_trial:
             return stages.probe_hung()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
@@ -121,11 +135,23 @@ class Runner:
         """Kill the trial container and start what is owed at once, unless only the candidate failed."""
         if event.outcome is Outcome.VERDICT:
             return
+        self._kill_engine()
+        way_back.start_all(seen.services)
+
+    def _torn_down(self, stages: Stages) -> Event:
+        """End the engine without its time to end well; what it had shown before stays seen."""
+        self._kill_engine()
+        try:
+            stages.close_start()
+        except HostError as error:
+            self.report(f"the end of the engine was not seen: {error}")
+        return Passed()
+
+    def _kill_engine(self) -> None:
         try:
             self.host.remove_trial()
         except HostError as error:
             self.report(f"the trial container could not be removed yet: {error}")
-        way_back.start_all(seen.services)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -153,7 +179,10 @@ class Runner:
             down = "; ".join(way_back.reports[owed.service].message or owed.service for owed in left)
             self._progress = advance(self._progress, Failed(down))
             return
-        clear_debt(self.order.data_dir / "owed", trial.id)
+        try:
+            clear_debt(self.order.data_dir / "owed", trial.id)
+        except HostError as error:  # paid all the same: whoever reads the file next sees that the service runs
+            self.report(str(error))
         self._progress = advance(self._progress, Passed())
 
     def _paid(self, owed: OwedService) -> None:
@@ -174,10 +203,12 @@ class Runner:
 
     def _recorded(self, trial: Trial) -> StoreError | None:
         """Write the step down; a database that cannot be written ends the trial early, never the way back."""
+        self.unrecorded = None
         try:
             self.notebook.step(trial)
         except StoreError as error:
             self.unrecorded = error
-            return error
-        self.unrecorded = None
-        return None
+        except Exception as error:  # noqa: BLE001  see above
+            self.bug_of_ours = error
+            self.unrecorded = StoreError("the step could not be written down", error=f"{type(error).__name__}: {error}")
+        return self.unrecorded

@@ -6,7 +6,7 @@ from datetime import timedelta
 from watcher.artifacts.inspect import read_static
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.owed import write_debt
-from watcher.model.container import Debt, LocalImage, OwedService
+from watcher.model.container import ContainerState, Debt, LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
@@ -313,21 +313,19 @@ class Stages:
 
     def close_start(self) -> None:
         """End the engine that runs, read its log, keep what was seen. Safe to call when none runs."""
-        running, self.running = self.running, None
-        if running is None:
+        if (running := self.running) is None:
             return
-        before = self.host.state(running.container)
-        grace = self.order.engine.stop_grace.total_seconds()
-        after = self.host.signal(running.container, grace) if before.running else before
+        ended_by_us, after = self._end_engine(running)
         running.log.finish()
         reading = scan(read_log(running.log.path))
+        self.running = None  # only now: an interrupted call is made once more
         self.seen.starts.append(
             replace(
                 running.seen,
                 reading=reading,
                 exit_code=after.exit_code,
                 oom_killed=after.oom_killed,
-                ended_by_us=before.running,
+                ended_by_us=ended_by_us,
             )
         )
         self.seen.logs.append(running.log_name)
@@ -335,6 +333,17 @@ class Stages:
             self.client.close()
             self.client = None
         self.host.remove_trial()
+
+    def _end_engine(self, running: Running) -> tuple[bool, ContainerState]:
+        """Return whether we ended it, and how it stood; a lost daemon takes nothing of what was seen before."""
+        try:
+            state = self.host.state(running.container)
+            if not state.running:
+                return False, state
+            return True, self.host.signal(running.container, self.order.engine.stop_grace.total_seconds())
+        except HostError as error:
+            self.report(f"the end of the engine was not seen: {error}")
+            return True, ContainerState(exists=False)
 
     def teardown(self) -> Event:
         """End the engine, or whatever of the trial still runs."""

@@ -1,0 +1,111 @@
+"""The runner when our own code breaks: the way back is gone all the same, and the error is not swallowed."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from watcher.config.load import load_settings
+from watcher.demo.simulated import SimulatedHost
+from watcher.demo.world import STEPS, World
+from watcher.host.clock import SystemClock
+from watcher.host.owed import read_debts
+from watcher.model.container import LocalImage
+from watcher.model.device import DeviceState
+from watcher.model.trial import Candidate, Outcome, Stage, Trial
+from watcher.model.verdict import BringUp, StaticReading
+from watcher.trial.order import Order
+from watcher.trial.runner import Runner
+
+CONFIG = """
+[device]
+name = "orin"
+docker = "unix:///nowhere"
+[trial]
+displace = ["container:assistant"]
+[engines.vllm]
+model = "/models/m"
+"""
+AWAY = list(Stage)[list(Stage).index(Stage.DISPLACE) : list(Stage).index(Stage.DONE) + 1]
+
+
+class BrokenNotebook:
+    """Keeps nothing, and breaks when a stage is written down."""
+
+    def __init__(self, breaks_at: Stage) -> None:
+        self._breaks_at = breaks_at
+
+    def step(self, trial: Trial) -> None:
+        if trial.stage is self._breaks_at:
+            raise LookupError("a bug of ours")
+
+    def pulled(self, image: LocalImage) -> None: ...
+
+    def read(self, reading: StaticReading) -> None: ...
+
+    def is_withdrawn(self) -> bool:
+        return False
+
+
+class GoodNotebook(BrokenNotebook):
+    """Keeps nothing, and does not break."""
+
+    def __init__(self) -> None:
+        super().__init__(Stage.PREFLIGHT)
+
+    def step(self, trial: Trial) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World() as world:
+        while world.advance():
+            pass
+        yield world
+
+
+def order_in(folder: Path, world: World) -> Order:
+    (folder / "config.toml").write_text(CONFIG)
+    settings = load_settings(folder / "config.toml", {})
+    image = f"{world.image}:{STEPS[-1].tag}"
+    return Order(
+        candidate=Candidate("vllm", image, None, "content", compatible=True),
+        engine=settings.engine,
+        profiles=settings.engine.profiles,
+        bug=settings.bug,
+        trial=settings.trial,
+        device=settings.device,
+        data_dir=folder / "data",
+    )
+
+
+def run(order: Order, host: SimulatedHost, notebook: BrokenNotebook) -> tuple[Runner, Trial]:
+    clock = SystemClock()
+    trial = Trial(order.candidate, DeviceState("36.4.4"), "cuda-allocator", clock.now(), id=1)
+    runner = Runner(order, host, clock, notebook, lambda _: None)
+    return runner, runner.run(trial)
+
+
+@pytest.mark.parametrize("stage", AWAY)
+def test_a_bug_of_ours_at_any_stage_leaves_no_service_down(tmp_path: Path, world: World, stage: Stage) -> None:
+    host, order = SimulatedHost(), order_in(tmp_path, world)
+    runner, trial = run(order, host, BrokenNotebook(stage))
+    assert isinstance(runner.bug_of_ours, LookupError), "it is the caller's to raise"
+    assert trial.owed == ()
+    assistant = host.services["assistant"]
+    assert assistant.healthy
+    assert assistant.policy == "unless-stopped"
+    assert host.trial is None, "no engine is left"
+    assert read_debts(order.data_dir / "owed") == ()
+
+
+def test_without_one_the_engine_works_and_the_time_away_is_told(tmp_path: Path, world: World) -> None:
+    begun = time.monotonic()
+    runner, trial = run(order_in(tmp_path, world), SimulatedHost(), BrokenNotebook(Stage.PREFLIGHT))
+    assert (trial.outcome, runner.bug_of_ours is None) == (Outcome.BENCH, False), "nothing was touched"
+    runner, trial = run(order_in(tmp_path, world), SimulatedHost(), GoodNotebook())
+    assert (trial.outcome, trial.bring_up, trial.stage) == (Outcome.VERDICT, BringUp.WORKS, Stage.DONE)
+    assert trial.candidate.digest is not None, "a tag named by hand is known by its content once it is pulled"
+    assert trial.away_seconds is not None
+    assert 0 < trial.away_seconds < time.monotonic() - begun + 0.1, "rounded to a tenth"
