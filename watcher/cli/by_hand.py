@@ -7,14 +7,14 @@ from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
 from watcher.cli.views import show_answer, show_trial
 from watcher.config.engines import EngineSettings
-from watcher.errors import ConfigError, Refused
+from watcher.errors import ConfigError, Refused, RestoreFailed
 from watcher.jobs.announce import announce
 from watcher.jobs.means import Means
 from watcher.jobs.plan import answer_now, make_plan
 from watcher.jobs.restore import pay_first, settle_dead_trials
 from watcher.jobs.try_next import Wish, refuse_candidate, try_candidate
 from watcher.model import documents
-from watcher.model.trial import Candidate, Outcome, Trial
+from watcher.model.trial import Candidate, Outcome, ServiceReport, ServiceState, Trial
 from watcher.model.verdict import BringUp, BugState
 from watcher.planner.by_hand import named_candidate, reason_not_again, repository_of
 from watcher.store import trials
@@ -39,7 +39,9 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
     settings = call.settings()
     if settings.device.watch_only:
         raise ConfigError("there is no container engine to try anything on; set device.docker in config.toml")
-    pay_first(settings, call.say)
+    paid = pay_first(settings, call.say)
+    if down := [report for report in paid if report.state is ServiceState.DOWN]:
+        raise RestoreFailed("nothing is tried while a service of an earlier trial is down", services=_named(down))
     with call.means(is_long=True) as means:
         settle_dead_trials(means)
         trial, interrupted = _tried(means, asked)
@@ -53,6 +55,10 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
         show()
         show_answer(call, answer)
     return _exit_code(trial, interrupted, exit_code)
+
+
+def _named(reports: list[ServiceReport]) -> str:
+    return "; ".join(f"{report.service}: {report.message}" for report in reports)
 
 
 def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:

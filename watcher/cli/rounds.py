@@ -36,15 +36,16 @@ LAST_TRIALS = 5
 
 
 def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, scheduled: bool, as_json: bool) -> int:
-    pay_first(call.settings(), call.say)  # needs no database: a service is never down because of one
+    paid = pay_first(call.settings(), call.say)  # needs no database: a service is never down because of one
+    still_down = any(report.state is ServiceState.DOWN for report in paid)
     with call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = _named(means, names) if names else None
-        done = go_round(means, chosen, may_try=not no_trial, scheduled=scheduled)
+        done = go_round(means, chosen, may_try=not no_trial and not still_down, scheduled=scheduled)
     if as_json:
         show_json(_check_document(done))
     else:
         _show_check(call, done)
-    return _exit_code(done, strict)
+    return exits.STILL_DOWN if still_down else _exit_code(done, strict)
 
 
 def _named(means: Means, names: tuple[str, ...]) -> tuple[SourceConfig, ...]:

@@ -19,6 +19,8 @@ from watcher.ports import Clock
 CANCEL = "cancel"
 """File in `data_dir` by which a running trial learns that it has to end."""
 RESTORE_SECONDS = 300.0
+_START_SECONDS = 20.0
+"""How long a start that fails is tried again; what runs already has RESTORE_SECONDS to become healthy."""
 _LEASE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 
@@ -88,8 +90,10 @@ class _Payment:
         debts = read_debts(self.folder)
         for debt in debts:
             self._start(debt, debt.services)
+        gives_up = self.clock.monotonic() + _START_SECONDS
         while debts := self._struck(debts):
-            if self.clock.monotonic() >= ends:
+            now = self.clock.monotonic()
+            if now >= ends or (now >= gives_up and self._none_starts(debts)):
                 return
             self.clock.sleep(_PAUSE_SECONDS)
             for debt in debts:
@@ -109,6 +113,10 @@ class _Payment:
                 self.reports[owed.service] = self._guardian(debt).services.start(owed)
             except HostError as error:
                 self.reports[owed.service] = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+
+    def _none_starts(self, debts: Iterable[Debt]) -> bool:
+        states = {self.reports[owed.service].state for debt in debts for owed in debt.services}
+        return states == {ServiceState.DOWN}
 
     def _struck(self, debts: Iterable[Debt]) -> tuple[Debt, ...]:
         """Strike what is paid from the owed files, and return the debts with what is left of them."""

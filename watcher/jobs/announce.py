@@ -1,6 +1,7 @@
 """Tell people: all notices that wait become one message per channel, offered again until it is delivered."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
@@ -8,7 +9,7 @@ from watcher.host.owed import read_debts
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.notice import Notice, NoticeKind
-from watcher.model.trial import ServiceReport, ServiceState
+from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
 from watcher.notify.message import Digest, SourceTrouble, compose
 from watcher.ports import Notifier
 from watcher.store import facts as fact_store
@@ -22,6 +23,22 @@ SOURCE_FAILED, SOURCE_RECOVERED, NEWS, TRIAL, OWED = "source-failed", "source-re
 def announce(means: Means, answer: Answer) -> int:
     """Deliver what waits; return how many channels failed. A failed channel keeps its notices for later."""
     return sum(not _deliver(means, notifier, answer) for notifier in means.notifiers)
+
+
+def note_trial(tx: Transaction, trial: Trial, now: datetime) -> None:
+    """Put what is to be told of a trial into the outbox: what it still owes, and its end."""
+    if trial.owed:
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
+    if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
+        kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
+        outbox.enqueue(tx, Notice(kind, _key(trial), TRIAL, (str(trial.id),), now))
+
+
+def _key(trial: Trial) -> str:
+    """Return what tells this notice from others: a refusal for the same reason is told once."""
+    if trial.outcome is not Outcome.REFUSED:
+        return f"trial:{trial.id}"
+    return f"refused:{trial.candidate.fingerprint[:16]}:{trial.setup}:{trial.reason.partition(' (')[0]}"
 
 
 def owed_reports(data_dir: Path) -> tuple[ServiceReport, ...]:

@@ -8,12 +8,11 @@ from watcher.errors import HostError
 from watcher.host.lease import lease_holder
 from watcher.host.owed import read_debts
 from watcher.host.restore import restore_all
-from watcher.jobs.announce import OWED, TRIAL, owed_reports
+from watcher.jobs.announce import note_trial, owed_reports
 from watcher.jobs.means import Means
-from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, ServiceReport, Stage, Trial
 from watcher.ports import ReportProgress
-from watcher.store import outbox, trials
+from watcher.store import trials
 from watcher.store.database import Transaction
 
 
@@ -27,10 +26,9 @@ def pay_first(settings: Settings, say: ReportProgress) -> tuple[ServiceReport, .
 
 
 def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:
-    """Pay what is owed and give each trial whose process is gone its end; return what is still down."""
+    """Give each trial whose process is gone its end; return what is still down after `pay_first`."""
     if lease_holder(means.data_dir) is not None:
         return ()
-    pay_first(means.settings, means.say)
     with means.store.transaction() as tx:
         dead = trials.unfinished_trials(tx)
     if not dead:
@@ -55,11 +53,11 @@ def _remove_leftovers(means: Means) -> None:
 def _close(tx: Transaction, trial: Trial, means: Means, down: tuple[ServiceReport, ...]) -> None:
     now = means.clock.now()
     if any(debt.trial_id == trial.id for debt in read_debts(means.data_dir / "owed")):
-        trials.record_trial(tx, replace(trial, stage=Stage.RESTORE, owed=down), now)
-        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
-        return
-    trials.record_trial(tx, replace(_ended(trial), finished_at=now), now)
-    outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"trial:{trial.id}", TRIAL, (str(trial.id),), now))
+        closed = replace(trial, stage=Stage.RESTORE, owed=down)
+    else:
+        closed = replace(_ended(trial), finished_at=now)
+    trials.record_trial(tx, closed, now)
+    note_trial(tx, closed, now)
 
 
 def _ended(trial: Trial) -> Trial:

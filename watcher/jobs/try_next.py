@@ -6,16 +6,14 @@ from datetime import datetime, timedelta
 from watcher.config.engines import EngineSettings, Profile
 from watcher.errors import HostError, StoreError
 from watcher.host.lease import Lease
-from watcher.jobs.announce import OWED, TRIAL
+from watcher.jobs.announce import note_trial
 from watcher.jobs.means import Means
 from watcher.jobs.prune import note_pulled, prune_images
 from watcher.model.container import LocalImage
-from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Candidate, Outcome, Stage, Trial
 from watcher.model.verdict import StaticReading, StaticRecord
 from watcher.store import candidates as candidate_store
-from watcher.store import outbox, statics, trials
-from watcher.store.database import Transaction
+from watcher.store import statics, trials
 from watcher.trial.order import Order, setup_of
 from watcher.trial.runner import Runner
 
@@ -132,7 +130,7 @@ class StoredNotebook:
             now = self.means.clock.now()
             trials.record_trial(tx, trial, now)
             if trial.outcome is not None and trial.stage in (Stage.DONE, Stage.RESTORE):
-                _tell(tx, trial, now)
+                note_trial(tx, trial, now)
 
     def pulled(self, image: LocalImage) -> None:
         note_pulled(self.means, image.id)
@@ -146,21 +144,6 @@ class StoredNotebook:
 
     def is_withdrawn(self) -> bool:
         return (self.means.data_dir / "cancel").exists()
-
-
-def _tell(tx: Transaction, trial: Trial, now: datetime) -> None:
-    if trial.owed:
-        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
-    if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
-        kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
-        outbox.enqueue(tx, Notice(kind, _key(trial), TRIAL, (str(trial.id),), now))
-
-
-def _key(trial: Trial) -> str:
-    """Return what tells this notice from others: a refusal for the same reason is told once."""
-    if trial.outcome is not Outcome.REFUSED:
-        return f"trial:{trial.id}"
-    return f"refused:{trial.candidate.fingerprint[:16]}:{trial.setup}:{trial.reason.partition(' (')[0]}"
 
 
 def _insist(means: Means, notebook: StoredNotebook, trial: Trial) -> None:
