@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from watcher.config.load import load_settings
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import STEPS, World
+from watcher.errors import HostError
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
-from watcher.model.container import LocalImage
+from watcher.model.container import LocalImage, OwedService
 from watcher.model.device import DeviceState
-from watcher.model.trial import Candidate, Outcome, Stage, Trial
+from watcher.model.trial import Candidate, Outcome, ServiceReport, Stage, Trial
 from watcher.model.verdict import BringUp, StaticReading
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
@@ -109,3 +113,89 @@ def test_without_one_the_engine_works_and_the_time_away_is_told(tmp_path: Path, 
     assert trial.candidate.digest is not None, "a tag named by hand is known by its content once it is pulled"
     assert trial.away_seconds is not None
     assert 0 < trial.away_seconds < time.monotonic() - begun + 0.1, "rounded to a tenth"
+
+
+class TakenAway(SimulatedHost):
+    """Its engine gets healthy; when it is asked for an answer, somebody removes the container."""
+
+    def address(self, container: str, port: int) -> str:
+        host = self
+
+        class Engine(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None: ...
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+
+            def do_POST(self) -> None:
+                host.remove_trial()
+
+        self.server = HTTPServer(("127.0.0.1", 0), Engine)
+        Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Told(GoodNotebook):
+    """`restore` was called as soon as the container is gone."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        super().__init__()
+        self._host, self._stage = host, Stage.PREFLIGHT
+
+    def step(self, trial: Trial) -> None:
+        self._stage = trial.stage
+
+    def is_withdrawn(self) -> bool:
+        return self._stage is Stage.ACCEPT and self._host.trial is None
+
+
+def test_an_engine_that_somebody_removes_did_not_fail(tmp_path: Path, world: World) -> None:
+    host = TakenAway()
+    with closing(host):
+        runner, trial = run(order_in(tmp_path, world), host, GoodNotebook())
+    assert (trial.outcome, trial.bring_up, runner.interrupted) == (Outcome.BENCH, BringUp.UNTRIED, False)
+    assert host.services["assistant"].healthy
+
+
+def test_an_engine_that_restore_ends_did_not_fail(tmp_path: Path, world: World) -> None:
+    host = TakenAway()
+    with closing(host):
+        runner, trial = run(order_in(tmp_path, world), host, Told(host))
+    assert (trial.outcome, trial.bring_up, runner.interrupted) == (Outcome.CANCELLED, BringUp.UNTRIED, True)
+    assert host.services["assistant"].healthy
+
+
+class BusyHost(SimulatedHost):
+    """An engine that cannot remove the trial's container while the service starts."""
+
+    def remove_trial(self) -> None:
+        if not self.services["assistant"].healthy and self.trial is not None:
+            raise HostError("device or resource busy")
+        super().remove_trial()
+
+
+def test_a_trial_container_that_could_not_be_removed_is_removed_at_last(tmp_path: Path, world: World) -> None:
+    host = BusyHost()
+    _, trial = run(order_in(tmp_path, world), host, GoodNotebook())
+    assert (trial.outcome, trial.stage) == (Outcome.VERDICT, Stage.DONE)
+    assert host.trial is None
+
+
+class DyingHost(SimulatedHost):
+    """Our own code breaks on the way back."""
+
+    def start_service(self, owed: OwedService) -> ServiceReport:
+        super().start_service(owed)
+        raise KeyError("State")
+
+
+def test_a_bug_of_ours_on_the_way_back_does_not_end_it(tmp_path: Path, world: World) -> None:
+    host, order = DyingHost(), order_in(tmp_path, world)
+    _, trial = run(order, host, GoodNotebook())
+    assert (trial.stage, trial.owed) == (Stage.DONE, ())
+    assert read_debts(order.data_dir / "owed") == ()

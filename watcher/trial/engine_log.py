@@ -2,10 +2,9 @@
 
 import gzip
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from watcher.errors import HostError
 
 HEAD_BYTES = 32_000_000
 TAIL_BYTES = 4_000_000
@@ -51,7 +50,7 @@ class EngineLog:
                         b"\n[watcher: %d bytes of this log were left out here]\n" % left_out if left_out else b""
                     )
                     file.write(tail)
-        except (OSError, HostError):
+        except Exception:  # noqa: BLE001  Docker's client raises anything when the daemon dies within a frame
             return  # a full disk or a lost daemon ends the record, never the trial: what is on disk stays readable
 
     def _notice(self, chunk: bytes) -> None:
@@ -67,7 +66,7 @@ def read_log(path: Path) -> Iterator[bytes]:
         with gzip.open(path, "rb") as file:
             while piece := file.read(_PIECE):
                 yield piece
-    except (EOFError, gzip.BadGzipFile):
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         return
     except FileNotFoundError:
         return

@@ -105,7 +105,7 @@ class EngineClient:
             return f"the request was answered with status {response.status_code}: {response.text[:150]}"
         try:
             body = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return "the answer is not JSON"
         return body if isinstance(body, dict) else "the answer is not a JSON object"
 
@@ -123,7 +123,7 @@ def _judged_call(call: object) -> Reply:
         return Reply(False, f"another tool was called: {str(function)[:150]}")
     try:
         arguments = json.loads(str(function.get("arguments")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return Reply(False, f"the tool's arguments are not JSON: {str(function.get('arguments'))[:150]}")
     named = isinstance(arguments, dict) and "milk" in str(arguments.get("item", "")).lower()
     return Reply(named, f"add_to_list({json.dumps(arguments)[:150]})")
@@ -138,6 +138,6 @@ def _server_sent(lines: Iterator[str]) -> Iterator[str]:
 def _has_content(data: str) -> bool:
     try:
         delta = json.loads(data)["choices"][0]["delta"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
     return bool(isinstance(delta, dict) and (delta.get("content") or delta.get("tool_calls")))

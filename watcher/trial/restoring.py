@@ -10,6 +10,8 @@ from watcher.model.trial import ServiceReport, ServiceState
 from watcher.ports import Clock, Host
 
 _PAUSE_SECONDS = 0.5
+_STOP_SECONDS = 30.0
+"""How long Docker waits at least for a service that it was told to stop."""
 
 
 @dataclass(slots=True)
@@ -25,8 +27,25 @@ class WayBack:
         for owed in services:
             try:
                 self.reports[owed.service] = self.host.start_service(owed)
-            except HostError as error:
-                self.reports[owed.service] = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+            except Exception as error:  # noqa: BLE001  a bug of ours with one service keeps no other down
+                self.reports[owed.service] = _down(owed, error)
+
+    def has_ended(self, owed: OwedService) -> bool:
+        """Return whether a service that was told to stop has stopped; one that cannot be seen counts as such."""
+        try:
+            return not self.host.is_back(owed)
+        except HostError:
+            return True
+
+    def let_end(self, owed: OwedService) -> None:
+        """Wait until the service has stopped: Docker goes on with a stop that nobody waits for any more.
+
+        Seen running before that, it would count as back, and end afterwards.
+        """
+        patience = max(_STOP_SECONDS, float((owed.inspect.get("Config") or {}).get("StopTimeout") or 0))
+        ends = self.clock.monotonic() + patience + 2
+        while not self.has_ended(owed) and self.clock.monotonic() < ends:
+            self.clock.sleep(_PAUSE_SECONDS)
 
     def wait_for(
         self, services: Iterable[OwedService], seconds: float, paid: Callable[[OwedService], None]
@@ -49,7 +68,12 @@ class WayBack:
     def _stands(self, owed: OwedService) -> bool:
         try:
             report = self.host.settle_service(owed)
-        except HostError as error:
-            report = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+        except Exception as error:  # noqa: BLE001  as above
+            report = _down(owed, error)
         self.reports[owed.service] = report
         return is_paid(owed, report)
+
+
+def _down(owed: OwedService, error: Exception) -> ServiceReport:
+    said = str(error) if isinstance(error, HostError) else f"{type(error).__name__}: {error}"
+    return ServiceReport(owed.service, ServiceState.DOWN, said)

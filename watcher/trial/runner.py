@@ -36,6 +36,7 @@ class Runner:
     unrecorded: StoreError | None = None
     bug_of_ours: Exception | None = None
     _progress: Progress = field(default_factory=Progress)
+    _left_behind: bool = False
 
     def run(self, trial: Trial) -> Trial:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
@@ -75,34 +76,57 @@ class Runner:
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
             interrupts.start_total((self.order.trial.total + self.order.soak).total_seconds())
+        return self._attempted(stages, interrupts, stage, lambda: self._effect(stages, stage))
+
+    def _attempted(
+        self,
+        stages: Stages,
+        interrupts: Interrupts,
+        stage: Stage,
+        effect: Callable[[], Event],
+        late: DeadlinePassed | None = None,
+    ) -> Event:
+        """Have an effect in the time of its stage; what follows when that is over (`late`) has the teardown's."""
         try:
-            with interrupts.deadline(self._seconds(stage)):
-                return self._effect(stages, stage)
+            with interrupts.deadline(self._seconds(Stage.TEARDOWN if late else stage)):
+                return effect()
         except Interrupted:
             self.interrupted = True
             return self._torn_down(stages) if stage is Stage.TEARDOWN else Failed("interrupted", Outcome.CANCELLED)
         except Withdrawn:
-            self.interrupted = True
-            return self._ended(stage, Failed("ended by watcher restore", Outcome.CANCELLED))
+            return self._withdrawn(stage)
         except DeadlinePassed as rung:
-            return self._late(stages, stage, rung)
+            if stage is Stage.TEARDOWN:
+                return self._torn_down(stages)
+            if late is not None:
+                return Failed(f"{late} in stage {stage}")
+            first = rung
+            return self._attempted(stages, interrupts, stage, lambda: self._late(stages, stage, first), late=rung)
         except ServiceBack as back:
             return self._ended(stage, Failed(f"{back} runs again; the trial gave way"))
         except Refused as refused:
             stages.trial = replace(stages.trial, retry_at=refused.retry_at)
             return self._ended(stage, Failed(str(refused), Outcome.REFUSED))
         except WatcherError as error:
+            if self.notebook.is_withdrawn():  # it broke because `restore` took the container away
+                return self._withdrawn(stage)
             return self._ended(stage, Failed(str(error)))
         except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
             self.bug_of_ours = error
             return self._ended(stage, Failed(f"an error of the watcher itself: {type(error).__name__}: {error}"))
 
-    @staticmethod
-    def _ended(stage: Stage, event: Failed) -> Event:
+    def _withdrawn(self, stage: Stage) -> Event:
+        self.interrupted = True
+        return self._ended(stage, Failed("ended by watcher restore", Outcome.CANCELLED))
+
+    def _ended(self, stage: Stage, event: Failed) -> Event:
         """A failed teardown is no failure of the trial: the way back begins all the same."""
-        return Passed() if stage is Stage.TEARDOWN else event
+        self._left_behind = stage is Stage.TEARDOWN
+        return Passed() if self._left_behind else event
 
     def _effect(self, stages: Stages, stage: Stage) -> Event:
+        if stage is not Stage.TEARDOWN and self.notebook.is_withdrawn():
+            raise Withdrawn
         if stage is Stage.PROBE:
             return stages.probe(already_waited=self._progress.late_probe)
         if stage is Stage.DISPLACE:
@@ -112,15 +136,10 @@ class Runner:
 
     def _late(self, stages: Stages, stage: Stage, rung: DeadlinePassed) -> Event:
         """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
-        if stage is Stage.TEARDOWN:
-            return self._torn_down(stages)
         if stage is Stage.PROBE and not rung.whole_trial:
             return stages.probe_hung()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
-            try:
-                return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)
-            except HostError as error:
-                return Failed(str(error))
+            return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)
         return Failed(f"{rung} in stage {stage}")
 
     def _seconds(self, stage: Stage) -> float:
@@ -136,6 +155,12 @@ class Runner:
         if event.outcome is Outcome.VERDICT:
             return
         self._kill_engine()
+        self._start_owed(way_back, seen)
+
+    @staticmethod
+    def _start_owed(way_back: WayBack, seen: Seen) -> None:
+        if seen.stopping is not None and way_back.has_ended(seen.stopping):
+            seen.stopping = None
         way_back.start_all(seen.services)
 
     def _torn_down(self, stages: Stages) -> Event:
@@ -167,14 +192,20 @@ class Runner:
     def _give_back(self, way_back: WayBack, trial: Trial, seen: Seen) -> None:
         """Start what is owed, wait until it stands as before, drop the owed file: nothing interrupts this."""
         if self._progress.stage is not Stage.RESTORE:
+            if self._progress.outcome not in (None, Outcome.REFUSED):
+                self._kill_engine()  # the probe's container, if its removal was torn apart
             return
         self._recorded(trial)
         for owed in seen.services:
             self.report(f"starting {owed.service} again")
-        way_back.start_all(seen.services)
+        self._start_owed(way_back, seen)
+        if seen.stopping is not None:
+            way_back.let_end(seen.stopping)
         left = way_back.wait_for(seen.services, self._seconds(Stage.RESTORE), self._paid)
         if seen.stopped_at is not None:
             seen.away_seconds = round(self.clock.monotonic() - seen.stopped_at, 1)
+        if self._left_behind:
+            self._kill_engine()
         if left:
             down = "; ".join(way_back.reports[owed.service].message or owed.service for owed in left)
             self._progress = advance(self._progress, Failed(down))

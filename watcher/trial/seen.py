@@ -13,7 +13,11 @@ from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, jud
 
 @dataclass(slots=True)
 class Seen:
-    """Gathered by the stages, in their order. `away_seconds` runs from the stop until all were seen running again."""
+    """Gathered by the stages, in their order.
+
+    `away_seconds` runs from the stop until all were seen running again; `stopping` was told to stop, and is not known
+    to have stopped yet.
+    """
 
     bug: BugSettings
     image: LocalImage | None = None
@@ -26,6 +30,7 @@ class Seen:
     acceptance: Acceptance | None = None
     left_out: bool = False
     stopped_at: float | None = None
+    stopping: OwedService | None = None
     away_seconds: float | None = None
 
     def verdict(self) -> Verdict:

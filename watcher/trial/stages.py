@@ -101,7 +101,7 @@ class Stages:
     def pull(self) -> Event:
         candidate = self.order.candidate
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = self.host.pull(candidate.image, candidate.digest, self.report, deadline)
+        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
             return Failed(reason, Outcome.REFUSED)
@@ -113,6 +113,10 @@ class Stages:
         if image.pulled:
             self.notebook.pulled(image)
         return Passed()
+
+    def _pulling(self, line: str) -> None:
+        self._give_way()
+        self.report(line)
 
     def inspect(self) -> Event:
         image = self._image()
@@ -180,7 +184,9 @@ class Stages:
             self.seen.stopped_at = self.clock.monotonic()
             for owed in reversed(self.seen.services):  # what lives in another's network goes first
                 self.report(f"stopping {owed.service}")
+                self.seen.stopping = owed
                 self.host.stop_service(owed)
+                self.seen.stopping = None
         return Passed()
 
     def settle(self) -> Event:
@@ -292,8 +298,13 @@ class Stages:
     # --- the end of a start ---------------------------------------------------------------------------------------
 
     def over(self, reason: str, deadline_passed: bool = False) -> Event:
-        """Close the start that failed, and go on with the next profile where that could change something."""
+        """Close the start that failed, and go on with the next profile where that could change something.
+
+        An engine that was ended for others, or by somebody, did not fail: that is looked at first.
+        """
         running = self._started()
+        self._give_way()
+        self._has_ended(running)
         running.seen = replace(running.seen, deadline_passed=deadline_passed)
         self.close_start()
         return self._after_start(works=False) or Failed(reason, Outcome.VERDICT)
