@@ -105,7 +105,7 @@ def test_the_newest_that_works_is_the_answer_even_if_a_newer_one_fails() -> None
     assert (got.candidate, got.bring_up, got.bug, got.trial_id) == (OLD, BringUp.WORKS, BugState.FIXED, 1)
     assert "trial 2 of dustynv/vllm:0.33.0-r36.4 failed later, a regression" in got.headline
     assert got.waits_for == ()
-    assert got.next_step.startswith("Use it: `watcher trial kit 1 --out DIR`")
+    assert got.next_step.startswith("Use it: `watcher trial show 1`")
 
 
 def test_a_later_failure_of_the_same_candidate_takes_nothing_away() -> None:

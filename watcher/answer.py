@@ -22,7 +22,7 @@ _STEPS = {
     FailureClass.NVMAP_ALLOC_FAILURE: "reboot the device and try again: NvMap refused memory that was free",
     FailureClass.GENUINE_OOM: "free memory or name a profile that asks for less, then `watcher trial run`",
     FailureClass.ARCH_MISMATCH: "wait for an image that is built for this device's GPU",
-    FailureClass.DRIVER_RUNTIME: "check the device's driver and container runtime with `watcher doctor`",
+    FailureClass.DRIVER_RUNTIME: "check the device's driver and container runtime against what the image needs",
     FailureClass.PYTHON_DEPS: "wait for another build: this one lacks a Python dependency",
     FailureClass.MODEL_CONFIG: "correct the engine's model or arguments in config.toml, then `watcher trial run`",
     FailureClass.NOT_READY: "read the log with `watcher trial log`, or give it longer under [trial.timeouts]",
@@ -272,7 +272,7 @@ def _next_step(view: _View, auto_missing: Sequence[str], stale: Sequence[str]) -
 def _step(view: _View, auto_is_off: bool) -> str:
     place, ready = view.place, view.to_try
     if place.bring_up is BringUp.WORKS and place.trial is not None:
-        return f"use it: `watcher trial kit {place.trial.id} --out DIR` writes a compose file pinned by digest"
+        return f"use it: `watcher trial show {place.trial.id}` says what ran, and how"
     if ready is not None and ready.due:
         return f"watcher tries {ready.image} next"
     if ready is not None and ready.waiting_for and not auto_is_off:

@@ -38,3 +38,14 @@ def test_a_pushed_again_tag_replaces_its_candidate(world: tuple[Scene, Registry]
     assert scene.answer("check-now")["candidates"] == [], "planning again adds nothing"
     waiting = scene.answer("status")["waiting"]
     assert first["digest"] not in [one["digest"] for one in waiting]
+
+
+def test_what_is_not_watched_any_more_is_nothing_to_wait_for(world: tuple[Scene, Registry]) -> None:
+    scene, registry = world
+    registry.push("vllm", TAG, "one")
+    assert TAG in scene.answer("check-now")["answer"]["next_step"]
+    scene.table["sources"][0]["exclude"] = "r36"
+    scene.answer("check-now")
+    answer = scene.answer("status")["answer"]
+    assert TAG not in answer["next_step"]
+    assert not any(TAG in one["what"] for one in answer["waits_for"])

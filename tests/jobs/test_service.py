@@ -1,16 +1,22 @@
 """The service as a process: it beats, gives rounds their turn, hands SIGTERM on, and stays small."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.real.scene import Scene
 from tests.real.web import Reply, Web, running_web
+from watcher.host.owed import write_debt
+from watcher.jobs.service import Service
+from watcher.model.container import Debt, OwedService
 
 HEAVY = ("sqlalchemy", "httpx", "docker", "github", "feedparser", "apprise", "alembic", "requests")
 
@@ -70,3 +76,51 @@ def test_healthcheck_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
+
+
+def test_a_round_that_begins_while_the_service_is_asked_to_end_is_ended_too(tmp_path: Path) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def slowly(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+        begun.append(subprocess.Popen(command))
+        return begun[0]
+
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    service = Service(sleeper, timedelta(hours=1), timedelta(0), tmp_path, lambda _: None, popen=slowly)
+    assert service.serve() == 0
+    assert begun[0].poll() == -signal.SIGTERM
+
+
+def test_a_service_that_stays_down_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    assistant = OwedService("container:assistant", "container", "assistant", "1", "2", "image", {}, None)
+    owes = Debt(1, "unix:///nowhere", datetime.now(UTC), (assistant,))
+
+    def killed(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        write_debt(tmp_path / "owed", owes)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return subprocess.Popen(command)
+
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    service = Service(sleeper, timedelta(hours=1), timedelta(0), tmp_path, lambda _: None, popen=killed)
+    assert service.serve() == 5
+
+
+def test_a_check_that_is_asked_to_end_waits_for_no_upstream(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/torch/"
+        table = {
+            "store": {"data_dir": "data"},
+            "device": {"docker": "none"},
+            "sources": [{"name": "torch", "kind": "simple-index", "url": url}],
+        }
+        running = Scene(tmp_path, None, table).started("check-now")
+        silent.settimeout(20)
+        asked, _ = silent.accept()
+        with asked:
+            running.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert time.monotonic() - begun < 5

@@ -1,9 +1,25 @@
 """The commands: arguments → one call → print → exit code. Each imports what it needs when it is called."""
 
+import os
+import signal
+import sys
 from collections.abc import Sequence
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; one that was interrupted ends the process here and now."""
+    from watcher.cli.exits import INTERRUPTED
+
+    # asked to end by whatever signal: the same way out, and the same exit code
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = _run(arguments)
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)  # threads that wait for an upstream would hold up the end for a minute
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error of ours becomes a line that says what to do."""
     import typer
 
@@ -36,8 +52,6 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 
 def _complain(*lines: str) -> None:
-    import sys
-
     from watcher.model.text import printable
 
     for line in lines:

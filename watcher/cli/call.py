@@ -70,17 +70,28 @@ class Call:
 
 def show(line: str = "") -> None:
     """Print one line of facts; upstream text in it is made harmless."""
-    print(_indented(line))
+    print(_sayable(_indented(line)))
 
 
 def _indented(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" "))] + printable(line, 2000)
 
 
+def _sayable(line: str) -> str:
+    """Return the line as far as the terminal's encoding can show it."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return line.encode(encoding, "replace").decode(encoding)
+
+
 def show_bold(call: Call, line: str) -> None:
-    safe = printable(line, 2000)
+    safe = _sayable(printable(line, 2000))
     print(f"\x1b[1m{safe}\x1b[0m" if call.may_color else safe)
 
 
 def show_json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # an old locale, or half a surrogate pair from upstream
+        text = json.dumps(document, indent=2)
+    print(text)

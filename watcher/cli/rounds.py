@@ -5,6 +5,7 @@ from typing import Any
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
+from watcher.cli.owing import owed_comes_first, paid_first
 from watcher.cli.views import (
     show_answer,
     show_candidates,
@@ -21,11 +22,10 @@ from watcher.host.lease import lease_holder
 from watcher.jobs.announce import owed_reports
 from watcher.jobs.means import Means
 from watcher.jobs.plan import answer_now
-from watcher.jobs.restore import pay_first
 from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome, SourceState
-from watcher.model.trial import Outcome, ServiceState
+from watcher.model.trial import Outcome
 from watcher.model.verdict import StaticRecord
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
@@ -36,16 +36,15 @@ LAST_TRIALS = 5
 
 
 def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, scheduled: bool, as_json: bool) -> int:
-    paid = pay_first(call.settings(), call.say)  # needs no database: a service is never down because of one
-    still_down = any(report.state is ServiceState.DOWN for report in paid)
-    with call.means(is_long=True, is_scheduled=scheduled) as means:
+    down = paid_first(call)
+    with owed_comes_first(call), call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = _named(means, names) if names else None
-        done = go_round(means, chosen, may_try=not no_trial and not still_down, scheduled=scheduled)
+        done = go_round(means, chosen, may_try=not no_trial and not down, scheduled=scheduled)
     if as_json:
         show_json(_check_document(done))
     else:
         _show_check(call, done)
-    return exits.STILL_DOWN if still_down else _exit_code(done, strict)
+    return _exit_code(done, strict)
 
 
 def _named(means: Means, names: tuple[str, ...]) -> tuple[SourceConfig, ...]:
@@ -57,7 +56,7 @@ def _named(means: Means, names: tuple[str, ...]) -> tuple[SourceConfig, ...]:
 
 def _exit_code(done: Round, strict: bool) -> int:
     codes = [exits.DONE]
-    if any(report.state is ServiceState.DOWN for report in done.restored) or any(trial.owed for trial in done.trials):
+    if done.restored or any(trial.owed for trial in done.trials):
         codes.append(exits.STILL_DOWN)
     if done.interrupted:
         codes.append(exits.INTERRUPTED)
@@ -95,7 +94,7 @@ def _show_check(call: Call, done: Round) -> None:
 
 
 def status(call: Call, as_json: bool) -> int:
-    with call.means() as means:
+    with owed_comes_first(call), call.means() as means:
         device = means.device()
         answer = answer_now(means, device)
         with means.store.transaction() as tx:

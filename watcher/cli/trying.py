@@ -116,17 +116,23 @@ def restore(context: typer.Context, as_json: Json = False) -> int:
     """Put back whatever is owed; ends a running trial first. Needs no database and no configuration beyond data_dir."""
     from watcher.cli.views import show_services
     from watcher.config.place import read_data_dir, read_docker_url
+    from watcher.host.lease import lease_holder
+    from watcher.host.owed import read_debts
     from watcher.host.restore import restore_all
     from watcher.model.documents import service_document
     from watcher.model.trial import ServiceState
 
     call: Call = context.obj
-    reports = restore_all(read_data_dir(call.config), read_docker_url(call.config))
+    data_dir = read_data_dir(call.config)
+    for owed in (owed for debt in read_debts(data_dir / "owed") for owed in debt.services):
+        call.say(f"putting back {owed.service}")
+    reports = restore_all(data_dir, read_docker_url(call.config))
     if as_json:
         show_json({"schema": "watcher/restore/1", "restore": [service_document(report) for report in reports]})
     else:
         show_services(reports)
         if not reports:
             show("nothing is owed")
-    down = any(report.state is ServiceState.DOWN for report in reports)
-    return exits.STILL_DOWN if down else exits.DONE
+    is_unpaid = any(report.state is ServiceState.DOWN for report in reports)
+    is_unpaid = is_unpaid or bool(read_debts(data_dir / "owed") and lease_holder(data_dir) is None)
+    return exits.STILL_DOWN if is_unpaid else exits.DONE

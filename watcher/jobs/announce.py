@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
-from watcher.host.owed import read_debts
+from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.notice import Notice, NoticeKind
@@ -41,13 +41,18 @@ def _key(trial: Trial) -> str:
     return f"refused:{trial.candidate.fingerprint[:16]}:{trial.setup}:{trial.reason.partition(' (')[0]}"
 
 
-def owed_reports(data_dir: Path) -> tuple[ServiceReport, ...]:
-    """Return what the owed files say, without asking the engine."""
-    return tuple(
+def owed_reports(data_dir: Path, trial_id: int | None = None) -> tuple[ServiceReport, ...]:
+    """Return what the owed files say, without asking the engine; of all trials, or of one."""
+    folder = data_dir / "owed"
+    debts = (debt for debt in read_debts(folder) if trial_id in (None, debt.trial_id))
+    owed = [
         ServiceReport(owed.service, ServiceState.DOWN, f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC")
-        for debt in read_debts(data_dir / "owed")
+        for debt in debts
         for owed in debt.services
-    )
+    ]
+    broken = broken_debts(folder) if trial_id is None else ()
+    unreadable = "this owed file cannot be read; look into it, start what it names, then remove it"
+    return (*owed, *(ServiceReport(f"file:{path.name}", ServiceState.DOWN, unreadable) for path in broken))
 
 
 def _deliver(means: Means, notifier: Notifier, answer: Answer) -> bool:

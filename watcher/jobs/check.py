@@ -41,11 +41,14 @@ def look_at(means: Means, configs: Iterable[SourceConfig]) -> tuple[tuple[Look, 
     cursors = {name: state.cursor for name, state in states.items()}
     looks: list[Look] = []
     events: list[Event] = []
-    with ThreadPoolExecutor(max_workers=max(1, min(_SIDE_BY_SIDE, len(chosen)))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, min(_SIDE_BY_SIDE, len(chosen))))
+    try:
         for polled in pool.map(lambda config: _poll(means, config, holds, cursors.get(config.name)), chosen):
             look, found = _stored(means, polled, states.get(polled.config.name), holds)
             looks.append(look)
             events += found
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # who is asked to end waits for no upstream
     with means.store.transaction() as tx:
         fact_store.save_holds(tx, holds.pending())
     return tuple(looks), tuple(events)

@@ -81,13 +81,13 @@ def zone_of(means: Means) -> tzinfo:
 
 
 def answer_now(means: Means, device: DeviceFacts) -> Answer:
-    """Return where the person stands, from what is stored."""
+    """Return where the person stands, from what is stored; what no source shows counts by its trials alone."""
     with means.store.transaction() as tx:
         return stand(
             device=device,
             bug=means.settings.bug,
             engine=means.settings.engine,
-            candidates=candidate_store.candidates(tx),
+            candidates=[one for one in candidate_store.candidates(tx) if one.source and one.reasons != (GONE,)],
             trials=trials.trials(tx),
             statics=statics.static_records(tx),
             facts=fact_store.all_facts(tx),

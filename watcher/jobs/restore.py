@@ -3,9 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from watcher.config.settings import Settings
-from watcher.errors import HostError
-from watcher.host.lease import lease_holder
+from watcher.errors import HostError, LeaseHeld
+from watcher.host.lease import Lease, lease_holder
 from watcher.host.owed import read_debts
 from watcher.host.restore import restore_all
 from watcher.jobs.announce import note_trial, owed_reports
@@ -16,29 +15,38 @@ from watcher.store import trials
 from watcher.store.database import Transaction
 
 
-def pay_first(settings: Settings, say: ReportProgress) -> tuple[ServiceReport, ...]:
-    """Pay what a dead process left owed, without the database; a trial that is alive is left alone."""
-    data_dir = settings.store.data_dir
-    if not _owes(data_dir) or lease_holder(data_dir) is not None:
+def pay_first(data_dir: Path, docker_url: str, say: ReportProgress) -> tuple[ServiceReport, ...]:
+    """Pay what a dead process left owed, without database and settings; a trial that is alive is left alone."""
+    if not read_debts(data_dir / "owed") or lease_holder(data_dir) is not None:
         return ()
     say("a service is owed from an earlier trial: putting it back first")
-    return restore_all(data_dir, settings.device.docker)
+    return restore_all(data_dir, docker_url)
+
+
+def still_down(data_dir: Path) -> tuple[ServiceReport, ...]:
+    """Return what is owed while no process is there to give it back."""
+    return owed_reports(data_dir) if lease_holder(data_dir) is None else ()
 
 
 def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:
     """Give each trial whose process is gone its end; return what is still down after `pay_first`."""
-    if lease_holder(means.data_dir) is not None:
+    try:
+        with Lease(means.data_dir):  # else a trial that begins at this moment would be taken for a dead one
+            _close_dead_trials(means)
+    except LeaseHeld:
         return ()
+    return still_down(means.data_dir)
+
+
+def _close_dead_trials(means: Means) -> None:
     with means.store.transaction() as tx:
         dead = trials.unfinished_trials(tx)
     if not dead:
-        return ()
+        return
     _remove_leftovers(means)
-    down = owed_reports(means.data_dir)
     with means.store.transaction() as tx:
         for trial in dead:
-            _close(tx, trial, means, down)
-    return down
+            _close(tx, trial, means)
 
 
 def _remove_leftovers(means: Means) -> None:
@@ -50,12 +58,11 @@ def _remove_leftovers(means: Means) -> None:
         means.say(f"what an earlier trial left could not be removed yet: {error}")
 
 
-def _close(tx: Transaction, trial: Trial, means: Means, down: tuple[ServiceReport, ...]) -> None:
-    now = means.clock.now()
-    if any(debt.trial_id == trial.id for debt in read_debts(means.data_dir / "owed")):
-        closed = replace(trial, stage=Stage.RESTORE, owed=down)
-    else:
-        closed = replace(_ended(trial), finished_at=now)
+def _close(tx: Transaction, trial: Trial, means: Means) -> None:
+    now, owed = means.clock.now(), owed_reports(means.data_dir, trial.id)
+    closed = replace(_ended(trial), finished_at=now)
+    if owed:
+        closed = replace(closed, stage=Stage.RESTORE, owed=owed, finished_at=None)
     trials.record_trial(tx, closed, now)
     note_trial(tx, closed, now)
 
@@ -67,7 +74,3 @@ def _ended(trial: Trial) -> Trial:
         return ended
     reason = f"the watcher was ended in stage {trial.stage}, without a chance to finish"
     return replace(ended, outcome=Outcome.BENCH, failed_stage=trial.stage, reason=reason)
-
-
-def _owes(data_dir: Path) -> bool:
-    return bool(read_debts(data_dir / "owed"))

@@ -1,11 +1,12 @@
 """One whole round: pay what is owed, look, plan, try what is due, tell, and say where the person stands."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.config.sources import SourceConfig
-from watcher.errors import LeaseHeld
+from watcher.errors import LeaseHeld, StoreError
 from watcher.jobs.announce import announce
 from watcher.jobs.check import due_sources, look_at
 from watcher.jobs.means import Means
@@ -44,7 +45,12 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     looks, events = look_at(means, sources)
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
-    trials, left_to, interrupted = _tried(means, plan, scheduled) if may_try else ((), None, False)
+    try:
+        trials, left_to, interrupted = _tried(means, plan, scheduled) if may_try else ((), None, False)
+    except Exception:  # what was written down of the trial is told all the same
+        with contextlib.suppress(StoreError):
+            announce(means, answer_now(means, device))
+        raise
     if trials:
         plan = Plan(make_plan(means, device, asked_now=not scheduled).candidates, plan.changed, plan.rules)
     answer = answer_now(means, device)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+from watcher.host.owed import read_debts
 from watcher.jobs.heartbeat import beat
 from watcher.ports import ReportProgress
 
@@ -35,6 +36,7 @@ class Service:
     popen: Callable[[Sequence[str]], "subprocess.Popen[bytes]"] = subprocess.Popen
     _child: "subprocess.Popen[bytes] | None" = None
     _ending: threading.Event = field(default_factory=threading.Event)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
 
     def serve(self) -> int:
         """Return 0 once asked to end and the child is gone; its own exit code where a service stayed down."""
@@ -62,10 +64,11 @@ class Service:
         beat(self.data_dir)
 
     def _round(self) -> None:
-        if self._ending.is_set():
-            return
-        self._child = self.popen(self.round_command)
-        code = self._child.wait()
+        with self._starting:
+            if self._ending.is_set():
+                return
+            child = self._child = self.popen(self.round_command)
+        code = child.wait()
         if code not in (0, 130):
             self.say(f"the round ended with exit code {code}")
 
@@ -74,7 +77,8 @@ class Service:
 
     def _end_child(self) -> int:
         """Let a trial give back what it displaced; its first two steps take seconds, health may take minutes."""
-        child = self._child
+        with self._starting:  # a round that begins at this very moment is ended, too
+            child = self._child
         if child is None or child.poll() is not None:
             return 0
         child.send_signal(signal.SIGTERM)
@@ -83,4 +87,4 @@ class Service:
         except subprocess.TimeoutExpired:
             child.kill()
             code = child.wait()
-        return 5 if code == 5 else 0
+        return 5 if code == 5 or read_debts(self.data_dir / "owed") else 0

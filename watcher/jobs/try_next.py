@@ -55,7 +55,10 @@ def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
         trial = runner.run(trial)
         if runner.unrecorded is not None:
             _insist(means, notebook, trial)
-        prune_images(means)
+        try:
+            prune_images(means)
+        except StoreError as error:  # the trial is written down; what is left over is pruned after the next one
+            means.say(f"old candidate images stay for now: {error}")
     if runner.bug_of_ours is not None:
         raise runner.bug_of_ours
     return trial, runner.interrupted
