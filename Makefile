@@ -40,6 +40,7 @@ lock: .venv/.dev ## versions that fit pyproject.toml and are a week old at least
 	$(LOCK) --constraint requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	$(LOCK) --group devpi -o requirements-devpi.lock
+	$(LOCK) --group bench -o requirements-bench.lock
 
 wheel: .venv/.dev
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -86,8 +86,31 @@ def test_fixed_in_is_the_lowest_public_version_that_carries_the_fix() -> None:
     ]
     got = answer(statics=records)
     assert got.fixed_in == {"torch": "2.14.0", "vllm": "0.33.0"}
-    assert "torch 2.14.0 carries the fix" in got.headline
+    assert "fixed upstream in torch 2.14.0, first vLLM with it 0.33.0, nothing yet for JetPack 6" in got.headline
     assert answer(statics=records[:1]).fixed_in is None
+
+
+def shown_wheel(of: StaticRecord, **keys: bool) -> tuple[str, KnownFact]:
+    return of.source, KnownFact(Fact(FactKind.WHEEL, of.name, of.version, of.digest), NOW, **keys)
+
+
+def test_a_wheel_that_was_replaced_or_withdrawn_speaks_no_more() -> None:
+    fixed = wheel("2.10.0", BugState.FIXED)
+    broken = replace(wheel("2.10.0", BugState.PRESENT), digest="sha256:rebuilt", at=NOW + HOUR)
+    rebuilt = answer(statics=[fixed, broken], facts=[shown_wheel(broken)])
+    assert (rebuilt.bug, rebuilt.fixed_in) == (BugState.PRESENT, None)
+    back = answer(statics=[fixed, broken], facts=[shown_wheel(fixed)])
+    assert (back.bug, back.fixed_in) == (BugState.FIXED, {"torch": "2.10.0"})
+    gone = answer(statics=[fixed], facts=[shown_wheel(fixed, withdrawn=True)])
+    assert (gone.bug, gone.fixed_in) == (BugState.UNKNOWN, None)
+
+
+def test_a_wheel_with_the_fix_for_this_device_is_named_and_no_image_is_denied_that_was_not_tried() -> None:
+    fixed = wheel("2.14.0", BugState.FIXED)
+    tried = answer(candidates=[OLD], trials=[trial(OLD)], statics=[fixed]).headline
+    assert f"for JetPack 6 as {fixed.name}, in no image yet: waits for an arm64 image" in tried
+    waiting = answer(candidates=[NEW, OLD], trials=[trial(OLD)], statics=[fixed]).headline
+    assert f"for JetPack 6 as {fixed.name}: waits for a trial of dustynv/vllm:0.33.0-r36.4" in waiting
 
 
 def test_an_image_names_the_torch_inside_and_its_engine_if_that_was_ever_released() -> None:
@@ -197,11 +220,22 @@ def test_a_candidate_that_was_not_tried_is_what_is_waited_for_with_what_holds_it
 
 
 def test_the_next_step_says_how_automatic_trials_are_switched_on() -> None:
-    got = answer(candidates=[OLD], auto_missing=("trial.displace", "schedule.window"), stale=("dustynv-vllm",))
+    got = answer(candidates=[OLD], auto_missing=("trial.displace", "schedule.window"))
     assert got.next_step == (
         "`watcher trial run` tries dustynv/vllm:0.9.3-r36.4; automatic trials are off until "
-        "trial.displace, schedule.window are set in config.toml; quiet for long: dustynv-vllm."
+        "trial.displace, schedule.window are set in config.toml."
     )
+
+
+def test_the_next_step_says_what_is_stale_and_does_not_list_them_all() -> None:
+    why = "nothing new since 2025-05-06; publishing moved to ghcr.io/nvidia-ai-iot/vllm"
+    got = answer(candidates=[OLD], stale={"dustynv": why})
+    assert got.next_step == f"`watcher trial run` tries dustynv/vllm:0.9.3-r36.4; dustynv: {why}."
+    assert got.stale == {"dustynv": why}
+    works = trial(OLD, bring_up=BringUp.WORKS, bug=BugState.FIXED)
+    assert why not in answer(candidates=[OLD], trials=[works], stale={"dustynv": why}).next_step
+    said = answer(candidates=[OLD], stale=dict.fromkeys("abcde", "x")).next_step
+    assert said.endswith("; a: x; b: x; c: x; 2 more sources are stale: `watcher sources`.")
 
 
 def test_the_next_step_after_a_failure_that_is_not_the_bug_is_about_that_failure() -> None:

@@ -1,8 +1,9 @@
 """Where the person stands: the two answers for this device, what they stand on and what each still waits for. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 from watcher.config.bugs import BugSettings
@@ -14,10 +15,14 @@ from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticRecord
 from watcher.planner.candidates import newest_first
-from watcher.planner.ledger import Ledger
+from watcher.planner.compatibility import jetpack_line
+from watcher.planner.ledger import Fix, Ledger, standing
+from watcher.planner.pins import resolved
+from watcher.planner.upgrade import best_upgrade
 from watcher.planner.versions import parse_version, public
 
 _ARCHITECTURE_WORDS = {"arm64": "an arm64 image", "amd64": "an amd64 image"}
+_STALE_NAMED = 3
 _STEPS = {
     FailureClass.NVMAP_ALLOC_FAILURE: "reboot the device and try again: NvMap refused memory that was free",
     FailureClass.GENUINE_OOM: "free memory or name a profile that asks for less, then `watcher trial run`",
@@ -51,7 +56,7 @@ def stand(
     facts: Sequence[tuple[str, KnownFact]] = (),
     sources: Sequence[SourceConfig] = (),
     auto_missing: Sequence[str] = (),
-    stale: Sequence[str] = (),
+    stale: Mapping[str, str] | None = None,
 ) -> Answer:
     """Return where the person stands: it speaks of what this device could run today with the engine they want.
 
@@ -59,11 +64,12 @@ def stand(
         candidates: as planned (`due`, `waiting_for`); what their source does not show any more is left out.
         facts: beside the name of the source that shows them.
         auto_missing: what keeps automatic trials off, as keys for a person.
-        stale: names of sources that are quiet past their rhythm, or were not seen for long.
+        stale: by name, a sentence for each source that is quiet past its rhythm, or was not seen for long.
     """
-    there = _still_there(candidates, facts)
-    ledger = Ledger(bug, engine, device, there, statics, facts, sources)
-    shown = newest_first(one for one in there if one.engine == engine.id)
+    ledger = open_ledger(
+        device=device, bug=bug, engine=engine, candidates=candidates, statics=statics, facts=facts, sources=sources
+    )
+    shown = newest_first(one for one in ledger.candidates if one.engine == engine.id)
     tried = _tried(ledger, shown, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
     view = _View(ledger, shown, place, _to_try(shown, tried))
@@ -79,8 +85,25 @@ def stand(
         trial_id=place.trial.id if place.trial else None,
         fixed_in=ledger.fixed_in,
         waits_for=tuple(_waits_for(view)),
-        next_step=_next_step(view, auto_missing, stale),
+        next_step=_next_step(view, auto_missing, stale or {}),
+        stale=dict(stale or {}),
     )
+
+
+def open_ledger(
+    *,
+    device: DeviceFacts,
+    bug: BugSettings,
+    engine: EngineSettings,
+    candidates: Sequence[Candidate] = (),
+    statics: Sequence[StaticRecord] = (),
+    facts: Sequence[tuple[str, KnownFact]] = (),
+    sources: Sequence[SourceConfig] = (),
+) -> Ledger:
+    """Return the ledger that an answer and the meaning of an event are read from."""
+    there = _still_there(candidates, facts)
+    read = resolved(standing(statics, facts), bug.component)
+    return Ledger(bug, engine, device, there, read, facts, sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +254,7 @@ def _trial_or_build(view: _View, question: Literal["bug", "bring_up"]) -> Waitin
 def _wanted_build(ledger: Ledger) -> str:
     component, architecture = ledger.bug.component, ledger.device.architecture
     image = _ARCHITECTURE_WORDS.get(architecture, f"an image for {architecture}")
-    lowest = (ledger.fixed_in or {}).get(component)
-    needs = f"{component} ≥ {lowest}" if lowest else f"a {component} that carries the fix"
+    needs = f"{component} ≥ {ledger.fix.version}" if ledger.fix else f"a {component} that carries the fix"
     return f"{image} {_for_l4t(ledger)} with {needs}"
 
 
@@ -252,19 +274,39 @@ def _headline(view: _View) -> str:
     )
     if place.regression is not None:
         said += f"; trial {place.regression.id} of {place.regression.candidate.image} failed later, a regression"
-    lowest = (ledger.fixed_in or {}).get(ledger.bug.component)
-    if lowest and place.bug is not BugState.FIXED:
-        said += f"; {ledger.bug.component} {lowest} carries the fix"
+    if ledger.fix is not None and place.bug is not BugState.FIXED:
+        said += f"; {_fixed_upstream(view, ledger.fix)}"
     return f"{said}."
 
 
-def _next_step(view: _View, auto_missing: Sequence[str], stale: Sequence[str]) -> str:
+def _fixed_upstream(view: _View, fix: Fix) -> str:
+    """Return where the fix is, and what of it there is for this device."""
+    ledger = view.ledger
+    said = f"fixed upstream in {fix.component} {fix}"
+    for fix_of_engine in (ledger.fixes[one] for one in ledger.bug.dependents if one in ledger.fixes):
+        said += f", first {_title(ledger, fix_of_engine.component)} with it {fix_of_engine}"
+    device = jetpack_line(ledger.device.state.l4t) or ledger.device.name
+    if (wheel := ledger.usable_fix()) is not None:
+        said += f", for {device} as {wheel.name}" + (", in no image yet" if view.to_try is None else "")
+    else:
+        said += f", {'nothing' if view.to_try is None else 'not known'} yet for {device}"
+    return f"{said}: waits for {_trial_or_build(view, 'bug').what}"
+
+
+def _title(ledger: Ledger, component: str) -> str:
+    return ledger.engine.title if component == ledger.engine.id else component
+
+
+def _next_step(view: _View, auto_missing: Sequence[str], stale: Mapping[str, str]) -> str:
     parts = [_step(view, bool(auto_missing))]
     if auto_missing:
         are = "is" if len(auto_missing) == 1 else "are"
         parts.append(f"automatic trials are off until {', '.join(auto_missing)} {are} set in config.toml")
-    if stale:
-        parts.append(f"quiet for long: {', '.join(stale)}")
+    if view.place.bring_up is BringUp.WORKS:
+        stale = {}  # whoever has what works waits for no source
+    parts += [f"{name}: {sentence}" for name, sentence in islice(stale.items(), _STALE_NAMED)]
+    if len(stale) > _STALE_NAMED:
+        parts.append(f"{len(stale) - _STALE_NAMED} more sources are stale: `watcher sources`")
     said = "; ".join(parts)
     return f"{said[:1].upper()}{said[1:]}."
 
@@ -282,11 +324,13 @@ def _step(view: _View, auto_is_off: bool) -> str:
     failed = place.trial.failure_class if place.trial else None
     if place.bug is not BugState.PRESENT and failed in _STEPS:
         return _STEPS[failed]
-    return f"wait for {_wanted_build(view.ledger)}{_elsewhere(view.shown)}"
+    return f"wait for {_wanted_build(view.ledger)}{_elsewhere(view.ledger, view.shown)}"
 
 
-def _elsewhere(shown: Sequence[Candidate]) -> str:
-    """Return what another state of the device would open: the newest image which it cannot use now, and why."""
+def _elsewhere(ledger: Ledger, shown: Sequence[Candidate]) -> str:
+    """Return what an upgrade would open; else the newest image which this device cannot use now, and why."""
+    if (upgrade := best_upgrade(ledger)) is not None:
+        return f"; {upgrade} would open {', '.join(filter(None, (upgrade.candidate.image, upgrade.fix)))}"
     newest = next((one for one in shown if not one.compatible and one.reasons), None)
     return f"; {newest.image} {newest.reasons[0]}" if newest else ""
 

@@ -39,7 +39,7 @@ def open_means(
             clock=clock or SystemClock(),
             host=host or build_host(settings),
             read_device=lambda: _device_alone(settings.device),
-            build_source=lambda config, holds: _source(settings, config, holds, timedelta(days=int(is_scheduled))),
+            build_source=lambda config, holds: source_of(settings, config, holds, timedelta(days=int(is_scheduled))),
             notifiers=build_notifiers([url.get_secret_value() for url in settings.notify.urls]),
             say=say,
         )
@@ -61,7 +61,10 @@ def _device_alone(device: DeviceSection) -> DeviceFacts:
     return read_device(device, ())
 
 
-def _source(settings: Settings, config: SourceConfig, holds: HostHolds, follow_every: timedelta) -> Source:
+def source_of(
+    settings: Settings, config: SourceConfig, holds: HostHolds, follow_every: timedelta = timedelta(0)
+) -> Source:
+    """Return the source of a table of the configuration, ready to be asked."""
     from watcher.sources import build_source
 
     token = settings.github.token
@@ -70,5 +73,6 @@ def _source(settings: Settings, config: SourceConfig, holds: HostHolds, follow_e
         device_architecture=settings.device.architecture,
         github_token=token.get_secret_value() if token else None,
         holds=holds,
+        read_device=lambda: _device_alone(settings.device),
         follow_every=follow_every,
     )

@@ -11,6 +11,7 @@
     │   ├── CannotStart          the candidate's own command cannot be executed: a verdict, not the bench
     │   └── RestoreFailed        a displaced service is still down: tell a human now
     ├── StoreError             the database is locked, full or unreadable: nothing promised is lost
+    │   └── OtherRevision        it is not migrated yet, and who only reads must not do it
     └── NotifyFailed           the notice stays unsent and is offered again
 
 That a candidate fails is no error: it is a verdict. Anything outside this tree is a bug of ours.
@@ -82,6 +83,10 @@ class RestoreFailed(HostError):
 
 class StoreError(WatcherError):
     """The database could not be read or written."""
+
+
+class OtherRevision(StoreError):
+    """The database has the schema of another release."""
 
 
 class NotifyFailed(WatcherError):

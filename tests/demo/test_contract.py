@@ -7,15 +7,16 @@ import pytest
 
 from tests.host.contract import HostContract, HostWorld
 from watcher.demo.simulated import SimulatedHost
-from watcher.demo.world import STEPS, World
+from watcher.demo.world import World
+from watcher.demo.year import DAYS, NVIDIA, UPSTREAM
 from watcher.model.container import ContainerSpec
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[World]:
     with World() as upstream:
-        while upstream.advance():
-            pass
+        for today in DAYS:
+            upstream.live(today)
         yield upstream
 
 
@@ -25,7 +26,8 @@ class TestSimulatedHost(HostContract):
         host = SimulatedHost()
         deadline = time.monotonic() + 10
         failing, healthy = (
-            host.pull(f"{upstream.image}:{step.tag}", None, lambda _: None, deadline).id for step in STEPS
+            host.pull(f"{upstream.image(repository)}:{tag}", None, lambda _: None, deadline).id
+            for repository, tag in ((NVIDIA, "latest-jetson-orin"), (UPSTREAM, "v0.33.0"))
         )
         yield HostWorld(
             host=host,

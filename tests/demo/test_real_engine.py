@@ -21,7 +21,7 @@ def test_the_story_ends_well_on_a_real_engine_and_leaves_nothing(
     lines: list[str] = []
     code = run_demo(lines.append, docker=True, base=base, data_dir=tmp_path)
     assert code == 0, "\n".join(lines)
-    assert sum(f"container:{SERVICE} was away for" in line for line in lines) == 2
+    assert sum(f"container:{SERVICE} was away for" in line for line in lines) == 3
     assert client.containers.list(all=True) == []
     assert {image.id for image in client.images.list()} == before
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from watcher.demo.simulated import SimulatedHost
-from watcher.demo.world import REPOSITORY, STEPS, World
+from watcher.demo.world import World
+from watcher.demo.year import DAYS, NVIDIA, UPSTREAM
 from watcher.errors import CannotStart, HostError
 from watcher.model.container import ContainerSpec, LocalImage
 from watcher.model.trial import ServiceState
@@ -17,8 +18,8 @@ from watcher.trial.probing import read_probe
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with World() as world:
-        while world.advance():
-            pass
+        for today in DAYS:
+            world.live(today)
         yield world
 
 
@@ -29,8 +30,12 @@ def host() -> Iterator[SimulatedHost]:
     host.remove_trial()
 
 
-def _pulled(host: SimulatedHost, world: World, step: int) -> LocalImage:
-    return host.pull(f"{world.image}:{STEPS[step].tag}", None, lambda _: None, time.monotonic() + 10)
+BROKEN, FIXED = (NVIDIA, "r36.4-tegra-aarch64-cu126-22.04"), (UPSTREAM, "v0.33.0")
+
+
+def _pulled(host: SimulatedHost, world: World, image: tuple[str, str]) -> LocalImage:
+    repository, tag = image
+    return host.pull(f"{world.image(repository)}:{tag}", None, lambda _: None, time.monotonic() + 10)
 
 
 def _log(host: SimulatedHost, container: str) -> str:
@@ -38,13 +43,13 @@ def _log(host: SimulatedHost, container: str) -> str:
 
 
 def test_an_engine_with_the_bug_dies_at_the_kv_cache(host: SimulatedHost, world: World) -> None:
-    container = host.start(ContainerSpec(_pulled(host, world, 0).id, ("vllm", "serve")))
+    container = host.start(ContainerSpec(_pulled(host, world, BROKEN).id, ("vllm", "serve")))
     assert "CUDACachingAllocator.cpp" in _log(host, container)
     assert host.state(container).exit_code == 1
 
 
 def test_a_fixed_engine_answers_streams_and_calls_the_tool(host: SimulatedHost, world: World) -> None:
-    container = host.start(ContainerSpec(_pulled(host, world, 1).id, ("vllm", "serve")))
+    container = host.start(ContainerSpec(_pulled(host, world, FIXED).id, ("vllm", "serve")))
     client = EngineClient(host.address(container, 8000), "watcher-trial", "/health")
     ends = time.monotonic() + 10
     while not client.is_well() and time.monotonic() < ends:
@@ -55,31 +60,32 @@ def test_a_fixed_engine_answers_streams_and_calls_the_tool(host: SimulatedHost, 
     assert "Application startup complete." in _log(host, container)
 
 
-@pytest.mark.parametrize(("step", "state"), [(0, "present"), (1, "fixed")])
-def test_the_probe_tells_the_builds_apart(host: SimulatedHost, world: World, step: int, state: str) -> None:
-    container = host.start(ContainerSpec(_pulled(host, world, step).id, ("python3", "-c", "the probe")))
+@pytest.mark.parametrize(("image", "state"), [(BROKEN, "present"), (FIXED, "fixed")])
+def test_the_probe_tells_the_builds_apart(
+    host: SimulatedHost, world: World, image: tuple[str, str], state: str
+) -> None:
+    container = host.start(ContainerSpec(_pulled(host, world, image).id, ("python3", "-c", "the probe")))
     reading = read_probe(_log(host, container).encode(), host.state(container).exit_code)
     assert (reading.state.value, reading.trap_set) == (state, True)
 
 
 def test_a_command_that_the_image_lacks_cannot_start(host: SimulatedHost, world: World) -> None:
     with pytest.raises(CannotStart):
-        host.start(ContainerSpec(_pulled(host, world, 0).id, ("ollama", "serve")))
+        host.start(ContainerSpec(_pulled(host, world, BROKEN).id, ("ollama", "serve")))
 
 
 def test_a_blob_that_does_not_fit_its_digest_is_refused(host: SimulatedHost) -> None:
     with World() as world:
-        layer = max(world.registry.blobs, key=lambda digest: len(bytes(world.registry.blobs[digest])))
-        world.registry.blobs[layer] = b"something else"
-        tag = next(iter(world.registry.tags[REPOSITORY]))
+        world.registry.blobs = dict.fromkeys(world.registry.blobs, b"something else")
+        tag = next(iter(world.registry.tags[NVIDIA]))
         with pytest.raises(HostError, match="something else than was asked for"):
-            host.pull(f"{world.image}:{tag}", None, lambda _: None, time.monotonic() + 10)
+            host.pull(f"{world.image(NVIDIA)}:{tag}", None, lambda _: None, time.monotonic() + 10)
     assert host.images == {}
 
 
 def test_an_image_that_is_there_is_not_pulled_again(host: SimulatedHost, world: World) -> None:
-    first = _pulled(host, world, 0)
-    again = host.pull(f"{world.image}:{STEPS[0].tag}", first.digest, lambda _: None, time.monotonic())
+    first = _pulled(host, world, BROKEN)
+    again = host.pull(f"{world.image(NVIDIA)}:{BROKEN[1]}", first.digest, lambda _: None, time.monotonic())
     assert (first.pulled, again.pulled, again.id) == (True, False, first.id)
 
 
@@ -102,3 +108,11 @@ def test_a_service_that_does_not_run_is_not_owed(host: SimulatedHost) -> None:
     host.services["assistant"].running = False
     assert host.examine("container:assistant") == ()
     assert host.examine("container:unknown") == ()
+
+
+def test_an_upgrade_is_another_state_of_the_device(host: SimulatedHost) -> None:
+    before = host.facts()
+    host.upgrade("39.2.1")
+    after = host.facts()
+    assert (before.state.l4t, after.state.l4t, after.state.driver, after.jetpack) == ("36.4.4", "39.2.1", None, "7.2.1")
+    assert before.state.boot_id != after.state.boot_id

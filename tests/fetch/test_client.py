@@ -4,9 +4,13 @@ import gzip
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import BufferedIOBase
+from ssl import CERT_REQUIRED
 
 import pytest
 
@@ -14,7 +18,9 @@ from tests.clocks import SteppingClock
 from tests.real.web import Asked, Reply, Web
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.client import Fetcher, Validators
+from watcher.fetch.clients import lent_client
 from watcher.fetch.holds import HostHolds
+from watcher.model.budget import Budget
 from watcher.model.facts import Traffic
 
 
@@ -36,6 +42,44 @@ def test_an_unchanged_page_is_asked_for_with_its_validators(web: Web, fetcher: F
     validators = fetcher.get(f"{web.url}/a").validators
     assert fetcher.get(f"{web.url}/a", validators=validators).not_modified
     assert fetcher.traffic == Traffic(requests=2, not_modified=1, bytes=4)
+
+
+def test_answers_without_a_body_leave_the_connection_usable(web: Web, fetcher: Fetcher) -> None:
+    web.routes["/a"] = Reply(304, headers={"ETag": '"1"'})
+    web.routes["/empty"] = Reply(302, headers={"Location": "/worded"})
+    web.routes["/worded"] = Reply(302, b"over there", {"Location": "/a"})
+    fetcher.get(f"{web.url}/empty", validators=Validators('"1"'))
+    fetcher.get(f"{web.url}/a", validators=Validators('"1"'))
+    assert web.paths() == ["/empty", "/worded", "/a", "/a"]
+    assert len({asked.connection for asked in web.asked}) == 1
+
+
+def test_the_client_for_plain_http_trusts_no_certificate(web: Web) -> None:
+    """It loads none, so one that came to it by mistake would be refused."""
+    with lent_client(web.url) as client, lent_client("HTTPS://example.org") as secure_client:
+        plain, secure = (one._transport._pool._ssl_context for one in (client, secure_client))  # type: ignore[attr-defined]
+        assert (plain.verify_mode, plain.check_hostname, plain.get_ca_certs()) == (CERT_REQUIRED, True, [])
+        assert (secure.verify_mode, secure.check_hostname) == (CERT_REQUIRED, True)
+        assert secure.cert_store_stats()["x509_ca"] > 0
+
+
+def test_a_client_is_lent_to_one_at_a_time_and_kept_for_its_host(web: Web, other_web: Web) -> None:
+    with lent_client(web.url) as first, lent_client(web.url) as second, lent_client(other_web.url) as elsewhere:
+        assert len({id(first), id(second), id(elsewhere)}) == 3
+    with lent_client(f"{web.url}/a") as again, lent_client(web.url) as again_too:
+        assert {id(again), id(again_too)} == {id(first), id(second)}
+
+
+def test_a_hundred_threads_do_not_take_each_others_connections(web: Web, fetcher: Fetcher) -> None:
+    web.fallback = lambda asked: Reply(304) if int(asked.path[1:]) % 2 else Reply(200, asked.path.encode())
+
+    def ask(number: int) -> bytes:
+        return fetcher.get(f"{web.url}/{number}", validators=Validators('"1"')).body
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(ask, range(600)))
+    assert answers == [b"" if number % 2 else b"/%d" % number for number in range(600)]
+    assert len({asked.connection for asked in web.asked}) <= 100
 
 
 def test_a_304_that_nobody_asked_for_is_trouble(web: Web, fetcher: Fetcher) -> None:
@@ -115,6 +159,21 @@ def test_a_rate_limit_reset_is_a_time_to_wait(web: Web, fetcher: Fetcher, holds:
     assert holds.remaining(web.host) is not None
 
 
+def test_what_other_processes_heard_is_taken_in_unless_their_clock_was_wrong(
+    holds: HostHolds, clock: SteppingClock
+) -> None:
+    now, hour = clock.now(), timedelta(hours=1)
+    for host in ("shorter.example", "longer.example", "wrong.example"):
+        holds.hold(host, 2 * hour)
+    old, new = Budget("a.example", 60, 9, None, now - hour), Budget("a.example", 60, 7, None, now)
+    holds.note_budget(new)
+    there = {"shorter.example": now + hour, "longer.example": now + 3 * hour, "wrong.example": now + 99 * hour}
+    holds.learn(there, [old, Budget("b.example", 60, 5, None, now), Budget("a.example", 60, 1, None, now + hour)])
+    assert {host: (end - now) / hour for host, end in holds.pending().items()} == {
+        "shorter.example": 2, "longer.example": 3, "wrong.example": 2}  # fmt: skip
+    assert [(one.host, one.remaining) for one in holds.budgets()] == [("a.example", 7), ("b.example", 5)]
+
+
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "", "9" * 40, "Mon, 99 Foo 2025", "0"])
 def test_a_nonsensical_wait_is_no_wait(web: Web, fetcher: Fetcher, holds: HostHolds, nonsense: str) -> None:
     web.routes["/a"] = Reply(429, headers={"Retry-After": nonsense})
@@ -152,6 +211,28 @@ def test_a_redirect_to_a_foreign_host_is_refused_unless_allowed_by_name(
         open_minded = Fetcher(timeout=timedelta(seconds=9), holds=holds, allowed_hosts=frozenset({name}))
         assert open_minded.get(f"{web.url}/a").body == b"foreign"
     assert strict.get(f"{web.url}/a", elsewhere=True).body == b"foreign"
+
+
+def test_a_move_to_an_allowed_host_is_noted_but_not_files_elsewhere(web: Web, other_web: Web, holds: HostHolds) -> None:
+    web.routes["/a"] = Reply(301, headers={"Location": "/b"})
+    web.routes["/b"] = Reply(302, headers={"Location": f"{other_web.url}/c"})
+    web.routes["/here"] = Reply(301, headers={"Location": "/there"})
+    web.routes["/there"] = other_web.routes["/c"] = Reply(200, b"page")
+    fetcher = Fetcher(timeout=timedelta(seconds=9), holds=holds, allowed_hosts=frozenset({other_web.host}))
+    fetcher.get(f"{web.url}/here")
+    fetcher.get(f"{web.url}/a", elsewhere=True)
+    assert fetcher.moved_to is None
+    fetcher.get(f"{web.url}/a")
+    fetcher.get(f"{web.url}/here")
+    assert fetcher.moved_to == other_web.host
+
+
+def test_a_foreign_host_is_refused_with_both_hosts_and_the_key_to_set(web: Web, fetcher: Fetcher) -> None:
+    web.routes["/a"] = Reply(301, headers={"Location": "https://new.example/a"})
+    with pytest.raises(SourceUnavailable) as caught:
+        fetcher.get(f"{web.url}/a")
+    for part in ("`allowed_hosts`", "host=new.example", f"url={web.url}/a"):
+        assert part in str(caught.value)
 
 
 def test_a_login_is_not_carried_to_another_host(web: Web, other_web: Web, fetcher: Fetcher) -> None:
@@ -298,6 +379,49 @@ def test_few_requests_are_in_flight_per_host(clock: SteppingClock) -> None:
     for thread in threads:
         thread.join()
     assert most == [4]
+
+
+class QueueSeen(HostHolds):
+    """Tells how many came for a place: then they had asked whether the host is held."""
+
+    def __init__(self, clock: SteppingClock) -> None:
+        super().__init__({}, clock)
+        self.came = threading.Semaphore(0)
+
+    @contextmanager
+    def slot(self, host: str, seconds: float) -> Iterator[None]:
+        self.came.release()
+        with super().slot(host, seconds):
+            yield
+
+
+def test_a_request_that_waits_for_a_place_heeds_what_the_host_asked_for_meanwhile(
+    web: Web, clock: SteppingClock
+) -> None:
+    holds = QueueSeen(clock)
+    all_came = threading.Event()
+
+    def refuse(_: Asked) -> Reply:
+        assert all_came.wait(20)
+        return Reply(429, headers={"Retry-After": "60"})
+
+    web.routes["/a"] = refuse
+    url = web.url.replace("127.0.0.1", "0.0.0.0")  # this machine too, but with the few places of a foreign host
+
+    def ask() -> str:
+        with pytest.raises(SourceUnavailable) as caught:
+            Fetcher(timeout=timedelta(seconds=20), holds=holds).get(f"{url}/a")
+        assert caught.value.retry_after == timedelta(seconds=60)
+        return caught.value.message
+
+    with ThreadPoolExecutor(20) as pool:
+        asking = [pool.submit(ask) for _ in range(20)]
+        for _ in asking:
+            assert holds.came.acquire(timeout=20)
+        all_came.set()
+        said = [one.result() for one in asking]
+    assert len(web.asked) == 4
+    assert sum("left alone" in message for message in said) == 16
 
 
 def test_waiting_for_a_place_ends_with_the_look(clock: SteppingClock) -> None:

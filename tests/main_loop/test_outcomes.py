@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.main_loop.test_killed import IMAGE, scene_of, stage_now
+from tests.page.reading import Page
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import ASSISTANT, Scene
 from tests.real.stub_engine import StubMode, stub_image
@@ -38,6 +39,9 @@ def test_how_an_engine_ends_is_a_verdict(
     assert trial["outcome"] == "verdict"
     assert (trial["bug"], trial["bring_up"]) == ({"id": "cuda-allocator", "state": bug}, bring_up)
     assert trial["failure_class"] == failure_class
+    page = Page((scene.data_dir / "page" / "index.html").read_text(encoding="utf-8"))
+    assert f"bug {bug}" in page.text
+    assert f"engine {bring_up}{f': {failure_class}' if failure_class else ''}" in page.text
     scene.assert_all_is_as_before()
 
 

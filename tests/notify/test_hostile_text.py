@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.notify.examples import ANSWER, CANDIDATE, FAILED, event
+from watcher.model.text import link
 from watcher.model.trial import ServiceReport, ServiceState
 from watcher.model.verdict import Evidence, Rung
 from watcher.notify.message import Digest, SourceTrouble, compose
-from watcher.notify.tame import link, tame
+from watcher.notify.tame import tame
 
 HOSTILE = [
     "line\nSubject: injected\r\nBcc: all@example.org",

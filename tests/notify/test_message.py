@@ -7,10 +7,10 @@ import pytest
 
 from tests.notify.examples import ANSWER, CANDIDATE, FAILED, NOON, WORKED, event
 from watcher.model.facts import EventKind
+from watcher.model.text import span
 from watcher.model.trial import Outcome, ServiceReport, ServiceState
 from watcher.model.verdict import BringUp, BugState
 from watcher.notify.message import Digest, PlannedTrial, SourceTrouble, compose, compose_test, render_plain
-from watcher.notify.tame import span
 
 DOWN = ServiceReport("container:zoe-ollama", ServiceState.DOWN, "its port 11434 is taken by nginx")
 

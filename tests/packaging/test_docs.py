@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import apprise
 import pytest
@@ -14,7 +14,7 @@ from watcher.cli.program import build_program
 from watcher.config.engines import EngineOverride, Profile
 from watcher.config.load import load_settings
 from watcher.config.settings import Settings
-from watcher.config.sources import AptConfig, GitHubReleasesConfig, OciTagsConfig, SimpleIndexConfig
+from watcher.config.sources import SourceConfig
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 CONFIGURATION = (CHECKOUT / "docs" / "configuration.md").read_text()
@@ -27,10 +27,10 @@ TRIAL = Settings.model_fields["trial"].annotation
 
 
 def _keys() -> Iterator[str]:
-    sections: list[Any] = [*SECTIONS, EngineOverride, Profile, AptConfig, GitHubReleasesConfig, OciTagsConfig]
+    sections: list[Any] = [*SECTIONS, EngineOverride, Profile, *get_args(get_args(SourceConfig)[0])]
     assert TRIAL is not None
     nested = [TRIAL.model_fields[name].annotation for name in ("preflight", "timeouts")]
-    for section in [*sections, SimpleIndexConfig, *nested]:
+    for section in [*sections, *nested]:
         assert issubclass(section, BaseModel)
         yield from section.model_fields
 
@@ -55,13 +55,15 @@ def test_the_addresses_of_the_readme_are_good(readme_config: Settings) -> None:
 
 def test_every_key_that_works_is_documented() -> None:
     named = set(re.findall(r"`([a-z0-9_]+)`", CONFIGURATION))
-    assert sorted(set(_keys()) - named - NOT_BUILT_YET - {"preflight", "timeouts", "profiles"}) == []
+    assert sorted(set(_keys()) - named - NOT_BUILT_YET - {"preflight", "timeouts", "profiles", "image_rules"}) == []
 
 
 def _commands(command: Any, name: str = "") -> Iterator[str]:
     if not hasattr(command, "commands"):
         yield name
         return
+    if name and command.invoke_without_command:
+        yield name
     for part, sub in command.commands.items():
         yield from _commands(sub, f"{name} {part}".strip())
 

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from tests.places import CHECKOUT
 
-LOCKS = [CHECKOUT / f"requirements{part}.lock" for part in ("", "-dev", "-build", "-devpi")]
+LOCKS = [CHECKOUT / f"requirements{part}.lock" for part in ("", "-dev", "-build", "-devpi", "-bench")]
 _PIN = re.compile(
     r"^([a-z0-9-]+)==(\S+)(?: ; [^\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )

@@ -204,3 +204,9 @@ def test_a_wheel_may_name_cuda_itself() -> None:
     assert wheel_reasons("https://example.org/simple/torch/", name, orin("39.2.0")) == ()
     (reason,) = wheel_reasons("https://example.org/simple/torch/", name, orin("36.4.4"))
     assert reason == "needs CUDA 13 and L4T r39; this device runs r36.4.4"
+
+
+@pytest.mark.parametrize("url", ["https://example.org/simple/torch/", "pip:torch"])
+def test_a_plain_index_or_one_that_only_pip_could_name_says_no_jetpack(url: str) -> None:
+    (reason,) = wheel_reasons(url, "torch-2.14.0-cp312-cp312-manylinux_2_28_aarch64.whl", orin("36.4.4"))
+    assert reason == "this index does not say which JetPack its wheels are for"

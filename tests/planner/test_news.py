@@ -25,8 +25,10 @@ class Watch:
         if shown:
             self.look(*shown, baseline=True)
 
-    def look(self, *shown: Fact, baseline: bool = False, complete: bool = True) -> tuple[Event, ...]:
-        return self.see(Poll(shown, complete=complete), baseline=baseline)
+    def look(
+        self, *shown: Fact, baseline: bool = False, complete: bool = True, is_fresh: bool = False
+    ) -> tuple[Event, ...]:
+        return self.see(Poll(shown, complete=complete, is_fresh=is_fresh), baseline=baseline)
 
     def see(self, poll: Poll, baseline: bool = False) -> tuple[Event, ...]:
         found: Changes = changes("s", self.known, poll, baseline=baseline, now=self.now, **self.options)  # type: ignore[arg-type]
@@ -216,3 +218,64 @@ def test_the_order_of_a_list_changes_nothing(shown: tuple[Fact, ...], order: obj
     other = changes("s", {}, Poll(tuple(shuffled)), baseline=False, now=NOW).events
     assert [event.fact.name for event in one] == [event.fact.name for event in other]
     assert [event.fact.digest for event in one] == [event.fact.digest for event in other]
+
+
+def test_newest_items_without_one_that_matches_are_no_trouble_and_withdraw_nothing() -> None:
+    watch = Watch(*(Fact(FactKind.ITEM, title) for title in ("a", "b", "c", "d")))
+    assert watch.look(complete=False) == watch.look(complete=False) == ()
+    assert not any(entry.missed for entry in watch.known.values())
+
+
+def test_an_item_is_edited_by_its_title_and_by_nothing_else() -> None:
+    def item(title: str, **keys: object) -> Fact:
+        return Fact(FactKind.ITEM, title, detail={"_id": "post-1", "title": title}, **keys)  # type: ignore[arg-type]
+
+    watch = Watch(item("L4T r36.6"))
+    assert watch.look(item("L4T r36.6", published_at=NOW, url="https://forum.example/2"), complete=False) == ()
+    assert told(watch.look(item("L4T r36.6.0"), complete=False)) == [("edited", "L4T r36.6.0")]
+
+
+def test_with_other_settings_only_other_content_of_what_was_known_is_told() -> None:
+    watch = Watch(image("same", "a"), image("rebuilt", "a"), release("v1"), release("left-out"))
+    shown = (image("same", "a"), image("rebuilt", "b"), release("v1", yanked=True), image("asked-for-now", "c"))
+    assert told(watch.look(*shown, is_fresh=True)) == [("rebuilt", "rebuilt"), ("edited", "v1")]
+    known = watch.known
+    assert (known["asked-for-now"].baseline, known["rebuilt"].baseline, known["left-out"].withdrawn) == (
+        True,
+        False,
+        True,
+    )
+    assert watch.look(*shown) == watch.look(*shown) == ()
+
+
+def test_what_other_settings_left_out_comes_back_untold() -> None:
+    one, two = image("one", "a"), image("two", "a")
+    for is_fresh in (True, False):
+        watch = Watch(one, two)
+        watch.look(one, is_fresh=True)
+        assert watch.look(one, two, is_fresh=is_fresh) == ()
+        assert not watch.known["two"].withdrawn
+
+
+def test_what_other_settings_left_out_is_told_when_it_comes_back_by_itself_with_other_content() -> None:
+    one, two = image("one", "a"), image("two", "a")
+    watch = Watch(one, two)
+    watch.look(one, is_fresh=True)
+    assert told(watch.look(one, image("two", "b"))) == [("rebuilt", "two")]
+
+
+def test_what_was_withdrawn_before_and_is_asked_for_anew_counts_as_there_before_us() -> None:
+    one, two = image("one", "a"), image("two", "a")
+    watch = Watch(one, two)
+    watch.look(one)
+    assert told(watch.look(one)) == [("withdrawn", "two")]
+    assert watch.look(one, image("two", "b"), is_fresh=True) == ()
+    assert watch.known["two"].baseline
+
+
+def test_other_settings_may_leave_out_all_that_was_known_in_a_list_of_the_newest_too() -> None:
+    items = [release(f"v{number}") for number in range(4)]
+    for complete in (True, False):
+        watch = Watch(*items)
+        assert watch.look(complete=complete, is_fresh=True) == ()
+        assert all(entry.withdrawn for entry in watch.known.values())

@@ -25,16 +25,25 @@ class AptRepository:
     def url(self) -> str:
         return self.web.url
 
-    def publish(self, dist: str, debs: dict[str, tuple[str, ...]], forms: tuple[str, ...] = (".gz", ".xz", "")) -> None:
+    def publish(
+        self,
+        dist: str,
+        debs: dict[str, tuple[str, ...]],
+        forms: tuple[str, ...] = (".gz", ".xz", ""),
+        content: str = "an empty package",
+    ) -> None:
         """Add versions of packages to a dist and write its indexes anew; `forms` of Packages are kept and listed."""
         pool = self.folder / "pool" / dist
         for package, versions in debs.items():
             for version in versions:
-                build_deb(pool, package, version)
+                build_deb(pool, package, version, content)
         self.index(dist, forms)
 
+    def deb(self, dist: str, package: str, version: str) -> Path:
+        return self.folder / "pool" / dist / f"{package}_{version}_arm64.deb"
+
     def withdraw(self, dist: str, package: str, version: str) -> None:
-        (self.folder / "pool" / dist / f"{package}_{version}_arm64.deb").unlink()
+        self.deb(dist, package, version).unlink()
         self.index(dist)
 
     def remove_dist(self, dist: str) -> None:
@@ -62,14 +71,14 @@ class AptRepository:
         (root / "Release").write_bytes(release)
 
 
-def build_deb(folder: Path, package: str, version: str) -> Path:
-    """Build an empty package for arm64."""
+def build_deb(folder: Path, package: str, version: str, content: str = "an empty package") -> Path:
+    """Build an empty package for arm64; `content` is its description."""
     place = folder / f"{package}_{version}_arm64.deb"
     tree = folder / ".build" / package
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN" / "control").write_text(
         f"Package: {package}\nVersion: {version}\nArchitecture: arm64\n"
-        "Maintainer: the tests <tests@example.org>\nDescription: an empty package\n"
+        f"Maintainer: the tests <tests@example.org>\nDescription: {content}\n"
     )
     subprocess.run(
         ["dpkg-deb", "--build", "--root-owner-group", str(tree), str(place)], check=True, capture_output=True

@@ -43,6 +43,13 @@ class Devpi:
         self._ask("PUT", f"/{user}", json={"password": _ROOT_PASSWORD}, expected=(201, 409))
         self._ask("PUT", f"/{index}", user, json={"type": "stage", "volatile": True, "bases": list(bases)})
 
+    def create_mirror(self, index: str, url: str) -> None:
+        """Make an index that shows another server's, asked at every look: the only way to yanked files on devpi."""
+        user = index.split("/")[0]
+        self._ask("PUT", f"/{user}", json={"password": _ROOT_PASSWORD}, expected=(201, 409))
+        mirror = {"type": "mirror", "mirror_url": url, "mirror_cache_expiry": 0, "mirror_no_project_list": True}
+        self._ask("PUT", f"/{index}", user, json=mirror)
+
     def upload(self, index: str, filename: str, content: str = "", requires_python: str | None = None) -> str:
         """Upload a tiny wheel and return its sha256; `filename` says name and version."""
         wheel = tiny_wheel(filename, content, requires_python)

@@ -17,12 +17,13 @@ import pytest
 
 @dataclass(frozen=True)
 class Asked:
-    """One request that arrived; header names are lower case."""
+    """One request that arrived; header names are lower case. `connection` is the same for what came over one."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    connection: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,14 @@ def _range(wanted: str, content: bytes, headers: dict[str, str]) -> Reply:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's delayed acknowledgement
     web: Web
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.web.reply(Asked(self.command, parts.path, query, headers))
+        reply = self.web.reply(Asked(self.command, parts.path, query, headers, self.client_address[1]))
         time.sleep(reply.delay)
         try:
             self._write(reply)
@@ -139,10 +141,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_web() -> Iterator[Web]:
-    """Serve on a free loopback port until the block ends."""
+def running_web(port: int = 0) -> Iterator[Web]:
+    """Serve on a loopback port (0: a free one) until the block ends."""
     handler = type("Handler", (_Handler,), {})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", port), handler)
     web = Web(f"http://127.0.0.1:{server.server_address[1]}")
     handler.web = web  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -30,13 +30,22 @@ def versions(apt: AptRepository, *dists: str) -> None:
 def test_old_and_new_versions_of_one_index_are_facts_of_their_own(apt: AptRepository, build: Build) -> None:
     apt.publish("r36.4", {CORE: (OLD, NEW), JETPACK: ("6.2.1+b38",), "something-else": ("1.0",)})
     source = build(table(apt))
-    facts = facts_of(source.poll(None))
+    poll = source.poll(None)
+    facts = facts_of(poll)
+    assert poll.listed == 4
     assert set(facts) == {f"{CORE} r36.4 {OLD}", f"{CORE} r36.4 {NEW}", f"{JETPACK} r36.4 6.2.1+b38"}
     fact = facts[f"{CORE} r36.4 {NEW}"]
     assert (fact.kind, fact.name, fact.version) == (FactKind.DEB, f"{CORE} r36.4", NEW)
     deb = apt.folder / fact.url.removeprefix(apt.url + "/")
     assert fact.digest == "sha256:" + subprocess.check_output(["sha256sum", deb], text=True).split()[0]
     assert source.traffic.requests == 2
+
+
+def test_a_login_in_the_address_is_in_no_fact_and_in_no_cursor(apt: AptRepository, build: Build) -> None:
+    apt.publish("r36.4", {CORE: (NEW,)})
+    poll = build(table(apt).replace("http://", "http://me:s3cret@")).poll(None)
+    assert facts_of(poll) == facts_of(build(table(apt)).poll(None))
+    assert "s3cret" not in str(poll)
 
 
 @pytest.mark.parametrize("forms", [(".gz",), (".xz",), ("",), (".gz", ".xz", "")])
@@ -55,8 +64,10 @@ def test_an_unchanged_release_spares_everything(apt: AptRepository, build: Build
     versions(apt, "r36.4", "r36.5")
     toml = table(apt, '["r36.4", "r36.5"]')
     before = build(toml).poll(None)
+    assert before.listed == 4
     source = build(toml)
-    assert source.poll(before.cursor).facts is None
+    after = source.poll(before.cursor)
+    assert (after.facts, after.listed) == (None, None)
     assert (source.traffic.requests, source.traffic.not_modified, source.traffic.bytes) == (2, 2, 0)
 
 

@@ -34,7 +34,7 @@ def test_the_first_look_reads_all_pages_of_the_samples(github: GitHub, build: Bu
     github.per_page = 30
     source = build(table(github))
     poll = source.poll(None)
-    assert len(facts_of(poll)) == 50
+    assert len(facts_of(poll)) == poll.listed == 50
     assert poll.complete
     assert github.api_requests == 2
     assert source.traffic.requests == 3
@@ -44,7 +44,8 @@ def test_an_unmoved_feed_spares_the_api_and_the_body(github: GitHub, build: Buil
     github.release("v0.33.0")
     before = build(table(github)).poll(None)
     source = build(table(github))
-    assert source.poll(before.cursor).facts is None
+    after = source.poll(before.cursor)
+    assert (after.facts, after.listed) == (None, None)
     assert (source.traffic.requests, source.traffic.not_modified, source.traffic.bytes) == (1, 1, 0)
     assert github.api_requests == 1
 
@@ -198,3 +199,14 @@ def test_the_sample_feed_is_read_by_tag() -> None:
     assert (entries[0].tag, entries[0].updated) == ("v0.33.0", "2026-11-02T10:13:00Z")
     with pytest.raises(SourceChanged, match="not a feed"):
         parse_feed(b"<html><title>Unicorn!</title></html>")
+
+
+def test_a_login_in_the_address_of_an_own_server_is_sent_and_told_nowhere(github: GitHub, build: Build) -> None:
+    github.release("v0.33.0")
+    toml = table(github).replace("http://", "http://me:s3cret@")
+    assert "s3cret" not in str(build(toml).poll(None))
+    assert {asked.headers.get("authorization") for asked in github.web.asked} == {"Basic bWU6czNjcmV0"}
+    github.web.routes[f"/repos/{github.repo}/releases"] = Reply(200, b"{}")
+    with pytest.raises(SourceChanged) as caught:
+        build(toml).poll(None)
+    assert "s3cret" not in str(caught.value)

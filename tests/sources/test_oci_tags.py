@@ -31,6 +31,13 @@ def test_a_tag_is_shown_with_the_digest_for_the_devices_architecture(registry: R
     assert fact.url == f"{registry.url}/v2/{IMAGE}/tags/list"
 
 
+def test_a_login_in_the_registrys_address_is_in_no_fact(registry: Registry, build: Build) -> None:
+    registry.push(IMAGE, "0.9.2-r36.4-cu128-24.04")
+    poll = build(table(registry, f'registry_url = "http://me:s3cret@{registry.host}"')).poll(None)
+    assert facts_of(poll) == facts_of(build(table(registry)).poll(None))
+    assert "s3cret" not in str(poll)
+
+
 def test_an_unchanged_image_costs_names_and_heads_but_no_manifest(registry: Registry, build: Build) -> None:
     for number in range(5):
         registry.push(IMAGE, f"0.{number}.0", str(number))
@@ -91,7 +98,9 @@ def test_names_that_the_filters_hold_back_are_shown_without_a_digest(registry: R
     registry.push(IMAGE, "0.9.2-r38.2")
     registry.push(IMAGE, "0.9.2-builder-r36.4")
     source = build(table(registry, 'include = "r36"\nexclude = ["builder"]'))
-    facts = facts_of(source.poll(None))
+    poll = source.poll(None)
+    facts = facts_of(poll)
+    assert poll.listed == 3
     assert {name: fact.digest is not None for name, fact in facts.items()} == {
         "0.9.2-r36.4": True,
         "0.9.2-r38.2": False,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from sqlalchemy import event as listen
 
 from tests.store.examples import HOUR, NOON, known, wheel
+from watcher.model.budget import Budget
 from watcher.model.facts import Event, EventKind, KnownFact, LookError, SourceState, Traffic
 from watcher.store import facts
 from watcher.store.database import Store
@@ -112,3 +113,26 @@ def test_saving_holds_forgets_those_that_ended(store: Store) -> None:
         assert facts.holds(tx) == {"b.example:8080": NOON + HOUR}
         facts.save_holds(tx, {})
         assert facts.holds(tx) == {}
+
+
+def test_saving_budgets_keeps_exactly_those(store: Store) -> None:
+    github, registry = (
+        Budget("api.github.com", 60, 57, NOON + HOUR, NOON),
+        Budget("b.example:8080", None, 0, None, NOON),
+    )
+    with store.transaction() as tx:
+        facts.save_budgets(tx, (registry, github))
+        assert facts.budgets(tx) == (github, registry)
+        facts.save_budgets(tx, (replace(github, remaining=56),))
+        assert [budget.remaining for budget in facts.budgets(tx)] == [56]
+        facts.save_budgets(tx, ())
+        assert facts.budgets(tx) == ()
+
+
+def test_the_host_that_answers_instead_is_remembered_and_forgotten(store: Store) -> None:
+    moved = replace(STATE, moved_to_host="new.example")
+    with store.transaction() as tx:
+        facts.save_source_state(tx, moved)
+        assert facts.source_states(tx) == {"torch": moved}
+        facts.save_source_state(tx, STATE)
+        assert facts.source_states(tx) == {"torch": STATE}

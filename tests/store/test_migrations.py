@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from sqlalchemy import create_engine
 from tests.store.examples import NOON, notice
 from watcher.config.place import shipped
 from watcher.errors import StoreError
+from watcher.model.budget import Budget
+from watcher.model.facts import SourceState, Traffic
 from watcher.model.notice import NoticeKind
-from watcher.store import database, migrate, outbox
+from watcher.store import database, facts, migrate, outbox
 from watcher.store.database import open_store
 from watcher.store.tables import metadata
 
@@ -84,6 +87,25 @@ def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, revision: st
     store.close()
     assert database.read_revision(store.path) == database.REVISION
     assert store.path.with_name(f"watcher.db.before-{database.REVISION}").exists() is (revision != database.REVISION)
+
+
+def test_what_0001_remembered_of_a_source_is_there_in_0002(tmp_path: Path) -> None:
+    with sqlite3.connect(migrated(tmp_path, "0001")) as connection:
+        connection.execute(
+            "INSERT INTO sources (name, kind, cursor, last_ok, failures, told, requests, not_modified, bytes)"
+            " VALUES ('torch', 'simple-index', '{}', '2026-11-02T12:00:00.000000+00:00', 2, 0, 5, 1, 99)"
+        )
+        connection.execute("INSERT INTO holds VALUES ('a.example', '2026-11-02T12:00:00.000000+00:00')")
+    connection.close()
+    store = open_store(tmp_path)
+    with store.transaction() as tx:
+        before = SourceState("torch", "simple-index", "{}", last_ok=NOON, failures=2, traffic=Traffic(5, 1, 99))
+        assert facts.source_states(tx) == {"torch": before}
+        assert facts.holds(tx) == {"a.example": NOON}
+        assert facts.budgets(tx) == ()
+        facts.save_source_state(tx, replace(before, moved_to_host="new.example"))
+        facts.save_budgets(tx, [Budget("a.example", 60, 57, NOON, NOON)])
+    store.close()
 
 
 def with_next_migration(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str = "") -> None:

@@ -47,6 +47,9 @@ STATES = st.builds(
     told=st.booleans(),
     error=st.none() | ERRORS,
     traffic=st.builds(Traffic, COUNTS, COUNTS, COUNTS),
+    moved_to_host=st.none() | WORDS,
+    newest=st.none() | WORDS,
+    newest_at=st.none() | TIMES,
 )
 CANDIDATES = st.builds(
     Candidate,

@@ -13,10 +13,11 @@ import pytest
 
 from tests.places import CHECKOUT
 from tests.store.examples import NOON, known, wheel
-from watcher.errors import StoreError
+from watcher.errors import OtherRevision, StoreError
 from watcher.model.facts import SourceState
 from watcher.store import database, facts, trials
 from watcher.store.database import Store, open_store, open_store_readonly
+from watcher.store.migrate import migrate
 
 STATE = SourceState("torch", "simple-index")
 
@@ -64,6 +65,25 @@ sys.stdin.readline()
 store = open_store(Path(sys.argv[1]))
 with store.transaction() as tx:
     trials.set_meta(tx, sys.argv[2], "here")
+"""
+
+
+INTERRUPTED_AT_THE_END = """
+import sqlite3, sys
+from pathlib import Path
+from watcher.store.database import open_store
+
+class Interrupted(sqlite3.Connection):
+    def close(self):
+        raise KeyboardInterrupt
+
+connect = sqlite3.dbapi2.connect
+sqlite3.dbapi2.connect = lambda *place, **options: connect(*place, factory=Interrupted, **options)
+store = open_store(Path(sys.argv[1]))
+try:
+    store.close()
+except KeyboardInterrupt:
+    print("interrupted")
 """
 
 
@@ -131,6 +151,26 @@ def test_a_reader_is_not_held_up_by_a_writer(store: Store, tmp_path: Path, monke
         trials.set_meta(writing, "new", "x")
         assert trials.get_meta(reading, "new") is None
     reader.close()
+
+
+def test_reading_sees_one_state_while_another_process_writes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.3)
+    other = open_store(tmp_path)
+    with other.reading() as reading:
+        with store.transaction() as writing:
+            assert trials.get_meta(reading, "new") is None
+            trials.set_meta(writing, "new", "x")
+        assert trials.get_meta(reading, "new") is None
+    with store.transaction(), other.reading() as reading:
+        assert trials.get_meta(reading, "new") == "x"
+    other.close()
+
+
+def test_an_interruption_while_the_database_is_closed_is_one_and_no_complaint(tmp_path: Path) -> None:
+    with started(INTERRUPTED_AT_THE_END, str(tmp_path)) as process:
+        assert process.communicate()[0] == "interrupted\n"
 
 
 def test_a_full_disk_stops_the_write_and_leaves_the_old_content_readable(tmp_path: Path) -> None:
@@ -225,6 +265,14 @@ def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_reading_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no database yet; `watcher check-now` makes one"):
+        open_store_readonly(tmp_path)
+
+
+def test_reading_a_database_of_another_release_says_how_to_bring_it_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / database.FILE_NAME
+    sqlite3.connect(path).close()
+    migrate(path, "0001")
+    with pytest.raises(OtherRevision, match=r"another revision; `watcher check-now` brings it up.*found=0001"):
         open_store_readonly(tmp_path)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from watcher.config.load import load_settings
 from watcher.demo.simulated import SimulatedHost
-from watcher.demo.world import STEPS, World
+from watcher.demo.world import World
+from watcher.demo.year import DAYS, UPSTREAM
 from watcher.errors import HostError
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
@@ -64,15 +65,15 @@ class GoodNotebook(BrokenNotebook):
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with World() as world:
-        while world.advance():
-            pass
+        for today in DAYS:
+            world.live(today)
         yield world
 
 
 def order_in(folder: Path, world: World) -> Order:
     (folder / "config.toml").write_text(CONFIG)
     settings = load_settings(folder / "config.toml", {})
-    image = f"{world.image}:{STEPS[-1].tag}"
+    image = f"{world.image(UPSTREAM)}:v0.33.0"
     return Order(
         candidate=Candidate("vllm", image, None, "content", compatible=True),
         engine=settings.engine,

@@ -12,7 +12,10 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
     # asked to end by whatever signal: the same way out, and the same exit code
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = _run(arguments)
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:  # before there was a command to end: the program was still being loaded
+        code = INTERRUPTED
     if code == INTERRUPTED:
         sys.stdout.flush()
         os._exit(code)  # threads that wait for an upstream would hold up the end for a minute

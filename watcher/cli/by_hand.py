@@ -13,12 +13,14 @@ from watcher.errors import ConfigError, Refused, RestoreFailed
 from watcher.jobs.announce import announce
 from watcher.jobs.means import Means
 from watcher.jobs.plan import answer_now, make_plan
+from watcher.jobs.publish import publish
 from watcher.jobs.restore import settle_dead_trials
 from watcher.jobs.try_next import Wish, refuse_candidate, try_candidate
 from watcher.model import documents
 from watcher.model.trial import Candidate, Outcome, ServiceReport, Trial
 from watcher.model.verdict import BringUp, BugState
-from watcher.planner.by_hand import named_candidate, reason_not_again, repository_of
+from watcher.planner.by_hand import named_candidate, reason_not_again
+from watcher.planner.compatibility import repository_of
 from watcher.store import trials
 
 WORKS, PRESENT, FAILS, NO_VERDICT = 0, 10, 11, 125
@@ -47,6 +49,7 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
         trial, interrupted = _tried(means, asked)
         answer = answer_now(means, means.device())
         announce(means, answer)
+        publish(means, answer)
     if as_json:
         answered = documents.answer_document(answer)
         show_json({"schema": "watcher/trial/1", "trial": documents.trial_document(trial), "answer": answered})

@@ -52,11 +52,13 @@ def config_show(context: typer.Context) -> int:
     """Print the merged configuration, secrets masked."""
     import tomli_w
 
+    from watcher.fetch.logins import without_logins
+
     settings = context.obj.settings()
     table = settings.model_dump(mode="json", exclude={"bug", "bug_section", "origin", "window_named"})
     table["bug"] = settings.bug_section.model_dump(mode="json")
     table["schedule"]["window"] = _window_text(settings.schedule.window)
-    print(tomli_w.dumps(_without_none(table)), end="")
+    print(tomli_w.dumps(without_logins(_without_none(table), instead="**********@")), end="")
     return exits.DONE
 
 

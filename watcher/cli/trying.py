@@ -105,7 +105,7 @@ def _found(means: Any, number: int) -> Any:
     from watcher.errors import ConfigError
     from watcher.store import trials
 
-    with means.store.transaction() as tx:
+    with means.store.reading() as tx:
         trial = trials.trial(tx, number)
     if trial is None:
         raise ConfigError(f"there is no trial {number}; `watcher trials` lists them")

@@ -1,11 +1,11 @@
 """How the nouns read on a terminal: one line per item, its stable id first."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from watcher.cli.call import Call, show, show_bold
 from watcher.model.answer import Answer
-from watcher.model.facts import Event, Look, LookOutcome, SourceState
+from watcher.model.facts import Event, Look, LookOutcome
 from watcher.model.trial import Candidate, ServiceReport, Trial
 
 
@@ -40,6 +40,8 @@ def show_events(events: Iterable[Event]) -> None:
         if fact.digest:
             parts.append(fact.digest[:19])
         show("  ".join(parts))
+        if event.helps:
+            show(f"       {event.helps}")
 
 
 def show_candidates(candidates: Iterable[Candidate]) -> None:
@@ -80,14 +82,9 @@ def show_services(reports: Iterable[ServiceReport]) -> None:
         show(f"{report.service}  {report.state.value}  {report.message}".rstrip())
 
 
-def show_source(name: str, state: SourceState | None, kind: str, facts: int, now: datetime) -> None:
-    if state is None or state.last_look is None:
-        show(f"{name:<28} {kind:<16} not looked at yet")
-        return
-    health = f"failing {state.failures} times in a row" if state.failures else "well"
-    show(f"{name:<28} {kind:<16} {facts} facts  looked at {age(now - state.last_look)} ago  {health}")
-    if state.error is not None:
-        show(f"{'':<28} {state.error.message}")
+def counted(number: int, what: str) -> str:
+    """Return `1 fact`, `2 facts`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def age(span: timedelta) -> str:

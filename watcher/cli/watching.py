@@ -17,7 +17,10 @@ def add_to(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("events")(events)
     app.command("trials")(trials)
-    app.command("sources")(sources)
+    listed = typer.Typer(help=sources.__doc__, invoke_without_command=True, rich_markup_mode=None)
+    listed.callback()(sources)
+    listed.command("test")(sources_test)
+    app.add_typer(listed, name="sources")
 
 
 def check_now(
@@ -77,12 +80,15 @@ def events(
 ) -> int:
     """List what changed upstream, newest last."""
     from watcher.cli.views import show_events
+    from watcher.jobs.plan import meanings
     from watcher.model.documents import event_document
     from watcher.store import facts as fact_store
 
     span = duration_option(since)
-    with context.obj.means() as means, means.store.transaction() as tx:
-        found = fact_store.events_since(tx, means.clock.now() - span)
+    with context.obj.means() as means:
+        with means.store.reading() as tx:
+            found = fact_store.events_since(tx, means.clock.now() - span)
+        found = meanings(means, means.device(), found)
     if as_json:
         show_json({"schema": "watcher/events/1", "events": [event_document(event) for event in found]})
     else:
@@ -108,7 +114,7 @@ def trials(context: typer.Context, as_json: Json = False) -> int:
     from watcher.model.documents import trial_document
     from watcher.store import trials as trial_store
 
-    with context.obj.means() as means, means.store.transaction() as tx:
+    with context.obj.means() as means, means.store.reading() as tx:
         found = trial_store.trials(tx)
     if as_json:
         show_json({"schema": "watcher/trials/1", "trials": [trial_document(trial) for trial in found]})
@@ -122,6 +128,20 @@ def trials(context: typer.Context, as_json: Json = False) -> int:
 
 def sources(context: typer.Context, as_json: Json = False) -> int:
     """List what is watched, how each source does, and which build carries the fix."""
-    from watcher.cli import rounds
+    if context.invoked_subcommand is not None:
+        return exits.DONE
+    from watcher.cli.sources import sources as list_sources
 
-    return rounds.sources(context.obj, as_json)
+    return list_sources(context.obj, as_json)
+
+
+def sources_test(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The source's name in the configuration.")],
+    as_json: Json = False,
+) -> int:
+    """Look at one source once, without its cursor, and show what was read; nothing is stored."""
+    from watcher.cli.one_look import look_once
+
+    is_asked_before = context.parent is not None and context.parent.params.get("as_json") is True
+    return look_once(context.obj, name, as_json or is_asked_before)

@@ -58,6 +58,7 @@ class EngineOverride(Section):
     writable: Strings | None = None
     health_grace: Duration | None = None
     profiles: tuple[Profile, ...] | None = None
+    image_rules: tuple[ImageRule, ...] = ()
 
     @field_validator("mounts")
     @classmethod
@@ -104,10 +105,13 @@ class EngineSettings(Section):
     image_rules: tuple[ImageRule, ...] = ()
 
     def overlaid(self, override: EngineOverride) -> "EngineSettings":
-        """Return the preset with the operator's values: env is merged, args are appended, the rest replaces."""
+        """Return the preset with the operator's values.
+
+        env is merged; args, mounts and image rules are appended; the rest replaces.
+        """
         changes: dict[str, object] = {
             key: value
-            for key, value in override.model_dump(exclude={"env", "args", "profiles", "mounts"}).items()
+            for key, value in override.model_dump(exclude={"env", "args", "profiles", "mounts", "image_rules"}).items()
             if value is not None
         }
         if override.profiles:
@@ -115,6 +119,7 @@ class EngineSettings(Section):
         changes["env"] = {**self.env, **override.env}
         changes["args"] = (*self.args, *override.args)
         changes["mounts"] = (*self.mounts, *override.mounts)
+        changes["image_rules"] = (*self.image_rules, *override.image_rules)
         return self.model_copy(update=changes)
 
     def parsed_mounts(self) -> tuple[Mount, ...]:

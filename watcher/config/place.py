@@ -6,6 +6,8 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,17 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a file. Raises ConfigError that names the place."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("the configuration is not valid TOML", (f"{path.name}: {error}",), file=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("the configuration could not be read", (f"{path.name}: {error}",), file=str(path)) from None
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the tables of a text. A command reads its file three times over, and parsing takes long."""
+    return tomllib.loads(text)
 
 
 def read_data_dir(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from watcher.demo.bench import Bench
 from watcher.demo.registry import Layer
-from watcher.demo.world import REPOSITORY
+from watcher.demo.year import NVIDIA, UPSTREAM
 from watcher.errors import ConfigError, HostError
 
 if TYPE_CHECKING:
@@ -142,5 +142,7 @@ def _forget_images(client: "DockerClient") -> None:
     """Remove what was pulled from the demo's world: its registry is gone with it."""
     for image in client.images.list():
         named = [name.partition("@")[0] for name in (*image.tags, *(image.attrs.get("RepoDigests") or ()))]
-        if named and all(name.startswith("127.0.0.1:") and REPOSITORY in name for name in named):
+        if named and all(
+            name.startswith("127.0.0.1:") and any(one in name for one in (NVIDIA, UPSTREAM)) for name in named
+        ):
             client.images.remove(str(image.id), force=True)

@@ -15,6 +15,7 @@ from typing import Literal
 from watcher.demo import stub_engine
 from watcher.demo.puller import FetchedImage, pull_image
 from watcher.errors import CannotStart, HostError, Refused
+from watcher.host.device import jetpack_of
 from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts, DeviceState
 from watcher.model.trial import ServiceReport, ServiceState
@@ -73,9 +74,9 @@ class SimulatedHost:
 
     services: dict[str, SimulatedService] = field(default_factory=lambda: {"assistant": SimulatedService("assistant")})
     images: dict[str, FetchedImage] = field(default_factory=dict)
-    boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     trial: SimulatedContainer | None = None
     docker_url: str = "unix:///simulated/docker.sock"
+    device_state: DeviceState = field(default_factory=lambda: DeviceState("36.4.4", "540.4.0", str(uuid.uuid4())))
 
     # --- the device -----------------------------------------------------------------------------------------------
 
@@ -84,9 +85,9 @@ class SimulatedHost:
         used = 2 * GB + sum(service.memory for service in self.services.values() if service.running)
         return DeviceFacts(
             name="orin-nx",
-            state=DeviceState(l4t="36.4.4", driver="540.4.0", boot_id=self.boot_id),
+            state=self.device_state,
             model="NVIDIA Jetson Orin NX (simulated)",
-            jetpack="6.2.1",
+            jetpack=jetpack_of(self.device_state.l4t),
             architecture="arm64",
             memory_total=total,
             memory_available=total - used - (4 * GB if self._trial_runs() else 0),
@@ -99,6 +100,10 @@ class SimulatedHost:
 
     def _trial_runs(self) -> bool:
         return self.trial is not None and not self.trial.over.is_set()
+
+    def upgrade(self, l4t: str) -> None:
+        """Run another L4T after a reboot; its driver is not known."""
+        self.device_state = DeviceState(l4t, None, str(uuid.uuid4()))
 
     # --- images ---------------------------------------------------------------------------------------------------
 

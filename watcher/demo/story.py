@@ -1,30 +1,26 @@
-"""The story of `watcher demo`: an upstream world moves forward, the ordinary program watches and tries what appears."""
+"""The story of `watcher demo`: an upstream world lives through a year, the ordinary program watches and tries."""
 
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from watcher.app import open_means
-from watcher.config.load import load_settings
-from watcher.config.settings import Settings
 from watcher.demo.bench import Bench, open_bench
-from watcher.demo.world import Step, World, sources_toml
+from watcher.demo.replay import Replay
+from watcher.demo.world import World
+from watcher.demo.year import DAYS, START, TODAY, UPGRADED
 from watcher.errors import ConfigError
-from watcher.jobs.means import Means
-from watcher.jobs.round import Round, go_round
+from watcher.jobs.round import Round
 from watcher.model.answer import Answer
-from watcher.model.facts import LookOutcome
+from watcher.model.facts import Event, LookOutcome
 from watcher.model.trial import Trial
-from watcher.model.verdict import BringUp, BugState
+from watcher.model.verdict import BringUp, BugState, Rung
 from watcher.ports import ReportProgress
 
-KNOWN = (
-    "2026-06-02  PyTorch pull request 185946 is opened: warn instead of assert in reportProcessMemoryInfo",
-    "2026-07-08  PyTorch 2.13.0 is released; the assert is still in its bytes",
-)
+FIXED_IN = {"torch": "2.14.0", "vllm": "0.33.0"}
 
 
 def run_demo(print_line: ReportProgress, docker: bool, base: str, data_dir: Path | None) -> int:
@@ -39,14 +35,12 @@ def run_demo(print_line: ReportProgress, docker: bool, base: str, data_dir: Path
     """
     folder = _own_folder(data_dir)
     with _open_bench(docker, base, folder) as bench, World(bench.layers, bench.architectures) as world:
-        settings = _settings(folder, world, bench)
-        story = _Story(print_line, world)
-        with open_means(settings, story.progress, host=bench.host) as means:
-            ended_well = story.play(means)
+        ended_well = _Story(print_line, Replay(world, bench, folder)).play()
         bench.forget_images()
     print_line("")
+    print_line(f"The page:     {folder / 'page' / 'index.html'}")
     print_line(f"The database: {folder / 'watcher.db'}")
-    print_line(f"Look around:  watcher --config {folder / 'config.toml'} status | events | trials | trial show 1")
+    print_line(f"Look around:  watcher --config {folder / 'config.toml'} status | events | trials | sources")
     return 0 if ended_well else 1
 
 
@@ -70,42 +64,13 @@ def _own_folder(data_dir: Path | None) -> Path:
     return data_dir.absolute()
 
 
-def _settings(folder: Path, world: World, bench: Bench) -> Settings:
-    """Write the demo's config.toml and read it as the program reads any other; the environment has no say in it."""
-    text = f"""\
-[store]
-data_dir = "."
-
-[device]
-name = "{bench.device_name}"
-docker = "{bench.docker_url}"
-architecture = "{bench.architectures[0]}"
-runtime = "{bench.runtime}"
-l4t = "36.4.4"
-driver = "540.4.0"
-
-[schedule]
-window = "any"
-
-[trial]
-displace = ["container:{bench.service}"]
-
-[engines.vllm]
-images = ["{world.image}"]
-model = "/models/demo"
-
-{sources_toml(world.sources())}"""
-    file = folder / "config.toml"
-    file.write_text(text, encoding="utf-8")
-    return load_settings(file, {})
-
-
 @dataclass(slots=True)
 class _Story:
-    """Tells each line that is not a dated public fact as simulated."""
+    """Tells each line that is not a dated public fact as simulated, and the answer whenever it changes."""
 
     print_line: Callable[[str], None]
-    world: World
+    replay: Replay
+    answer: Answer | None = None
 
     def tell(self, line: str) -> None:
         self.print_line(f"simulated  {line}" if line else "")
@@ -113,48 +78,67 @@ class _Story:
     def progress(self, line: str) -> None:
         self.tell(f"    … {line}")
 
-    def play(self, means: Means) -> bool:
-        """Look, move the world, look again; return whether the last answer is the one that the world holds."""
-        for line in KNOWN:
-            self.print_line(line)
-        self._chapter("The first look: what is there already is no news")
-        answer = self._round(means).answer
-        while (step := self.world.advance()) is not None:
-            self._step(step)
-            answer = self._round(means).answer
-        self._chapter("A last look: nothing moved")
-        done = self._round(means)
-        quiet = not done.events and not done.trials
-        return quiet and (answer.bug, answer.bring_up) == (BugState.FIXED, BringUp.WORKS)
+    def play(self) -> bool:
+        """Live through the year, then put the device on JetPack 7.2; return whether both answers are the right ones."""
+        self._known(START.known)
+        self._chapter(START.date, f"the first look: {START.title}")
+        self._round(START.date)
+        for today in DAYS:
+            self._known(today.known)
+            self._chapter(today.date, today.title)
+            self.replay.world.live(today)
+            self._round(today.date)
+        self._chapter(TODAY, "nothing moved")
+        quiet = self._round(TODAY)
+        on_6 = quiet.answer
+        self._chapter(TODAY, f"the same world, seen from the same device on JetPack 7.2.1 (L4T r{UPGRADED})")
+        self.replay.upgrade(UPGRADED)
+        on_7 = self._round(TODAY).answer
+        return (
+            not quiet.events
+            and not quiet.trials
+            and (on_6.bug, on_6.fixed_in) == (BugState.PRESENT, FIXED_IN)
+            and (on_7.bug, on_7.bring_up) == (BugState.FIXED, BringUp.WORKS)
+        )
 
-    def _step(self, step: Step) -> None:
-        if step.known:
+    def _known(self, lines: tuple[str, ...]) -> None:
+        if lines:
             self.print_line("")
-            for line in step.known:
-                self.print_line(line)
-        self._chapter(f"Upstream: {step.title}")
+        for line in lines:
+            self.print_line(line)
 
-    def _chapter(self, title: str) -> None:
+    def _chapter(self, day: datetime, title: str) -> None:
         self.tell("")
-        self.tell(f"== {title}")
+        self.tell(f"== {day:%Y-%m-%d}: {title}")
 
-    def _round(self, means: Means) -> Round:
-        done = go_round(means, None, may_try=True, scheduled=False)
+    def _round(self, day: datetime) -> Round:
+        done = self.replay.look(day, self.progress)
         for look in done.looks:
-            error = f": {look.error.message}" if look.error else ""
-            if look.outcome is not LookOutcome.UNCHANGED or error:
-                self.tell(f"  {look.source}: {look.outcome}, {look.facts} facts, {look.traffic.bytes} bytes{error}")
+            if look.outcome is LookOutcome.FAILED and look.error:
+                self.tell(f"  {look.source} failed: {look.error.message}")
         for event in done.events:
-            self.tell(f"  {event.kind}: {event.fact.name} ({event.source})")
+            self._event(event)
         for trial in done.trials:
             self._trial(trial)
-        self._answer(done.answer)
+        if done.answer != self.answer:
+            self.answer = done.answer
+            self._answer(done.answer)
         return done
+
+    def _event(self, event: Event) -> None:
+        version = event.fact.version
+        shown = f" {version}" if version and version not in event.fact.name else ""
+        self.tell(f"  {event.kind}: {event.fact.name}{shown} ({event.source})")
+        if event.helps:
+            self.tell(f"      {event.helps}")
 
     def _trial(self, trial: Trial) -> None:
         self.tell(f"  trial {trial.id} of {trial.candidate.image}: {trial.outcome}, {trial.reason}")
-        for line in dict.fromkeys(f"{row.rung}: {row.text}" for row in trial.evidence):
-            self.tell(f"    {line[:160]}")
+        first: dict[Rung, str] = {}
+        for row in trial.evidence:
+            first.setdefault(row.rung, row.text)
+        for rung, text in first.items():
+            self.tell(f"    {rung}: {text[:160]}")
         if trial.displaced:
             self.tell(f"    {', '.join(trial.displaced)} was away for {trial.away_seconds or 0:.1f} s and runs again")
 
@@ -163,5 +147,8 @@ class _Story:
         self.tell(f"    bug {answer.bug_id}: {answer.bug}, bring-up: {answer.bring_up}")
         if answer.fixed_in:
             self.tell(f"    fixed in: {json.dumps(answer.fixed_in)}")
+        for waiting in answer.waits_for:
+            since = f", since {waiting.since:%Y-%m-%d}" if waiting.since else ""
+            self.tell(f"    {waiting.question} waits for {waiting.what}{since}")
         if answer.next_step:
             self.tell(f"    next: {answer.next_step}")

@@ -6,8 +6,10 @@ import io
 import random
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 
 LIBRARY = "torch/lib/libc10_cuda.so"
+_FILLING = "torch/lib/libtorch_cuda.so"
 _ASSERT = (
     b'NVML_SUCCESS == r INTERNAL ASSERT FAILED at "/opt/pytorch/c10/cuda/CUDACachingAllocator.cpp":%d, please report'
 )
@@ -21,12 +23,16 @@ _ELSEWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class TorchBuild:
-    """`version` as in `2.13.0`; `has_bug` says which of the two texts its library holds."""
+    """`version` as in `2.13.0` or `2.13.0+cu130`; `has_bug` says which of the two texts its library holds.
+
+    `has_cuda` False is a build for the CPU, which has no such library at all.
+    """
 
     version: str
     has_bug: bool
     python: str = "cp310"
     platform: str = "linux_aarch64"
+    has_cuda: bool = True
 
     @property
     def wheel_name(self) -> str:
@@ -43,24 +49,36 @@ class TorchBuild:
         info = f"torch-{self.version}.dist-info"
         metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {self.version}\nRequires-Python: >=3.10\n"
         tag = f"{self.python}-{self.python}-{self.platform}"
+        library = {LIBRARY: self.library()} if self.has_cuda else {}
         return {
             "torch/__init__.py": f"from torch.version import __version__  # build {self.version}\n".encode(),
             "torch/version.py": f"__version__ = '{self.version}'\ncuda = '12.6'\n".encode(),
-            LIBRARY: self.library(),
-            "torch/lib/libtorch_cuda.so": b"\x7fELF" + random.Random(self.platform).randbytes(3_000_000),  # noqa: S311
+            **library,
+            _FILLING: b"\x7fELF" + random.Random(self.platform).randbytes(3_000_000),  # noqa: S311
             f"{info}/METADATA": metadata.encode(),
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: demo\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
         }
 
     def wheel(self) -> bytes:
         """Return the wheel, the same bytes each time."""
-        files = self.files()
-        files[f"torch-{self.version}.dist-info/RECORD"] = "".join(map(_record, files.items())).encode()
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as wheel:
-            for name, content in files.items():
-                wheel.writestr(zipfile.ZipInfo(name, (2026, 9, 2, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-        return buffer.getvalue()
+        return _wheel(self)
+
+
+@cache
+def _wheel(build: TorchBuild) -> bytes:
+    files = build.files()
+    files[f"torch-{build.version}.dist-info/RECORD"] = "".join(map(_record, files.items())).encode()
+    return packed(files)
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """Return a wheel of these files, compressed but for the filling, which does not compress."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name, content in files.items():
+            method = zipfile.ZIP_STORED if name == _FILLING else zipfile.ZIP_DEFLATED
+            wheel.writestr(zipfile.ZipInfo(name, (2026, 9, 2, 0, 0, 0)), content, method)
+    return buffer.getvalue()
 
 
 def _record(file: tuple[str, bytes]) -> str:

@@ -1,5 +1,6 @@
 """Bodies in bounded memory, also after decompression."""
 
+import io
 import lzma
 import zlib
 from typing import BinaryIO
@@ -7,7 +8,9 @@ from typing import BinaryIO
 from watcher.errors import SourceChanged, SourceUnavailable
 
 _ANY_ZLIB_HEADER = 32 + zlib.MAX_WBITS
-_XZ_MEMORY = 128 * 2**20
+_XZ_MEMORY = 72 * 2**20
+"""The dictionary of `xz -9`, and a little."""
+_MOST_MEMBERS = 64
 
 
 class Body:
@@ -18,8 +21,8 @@ class Body:
 
     def __init__(self, limit: int, encoding: str, into: BinaryIO | None = None) -> None:
         self._limit = limit
-        self._into = into
-        self._parts: list[bytes] = []
+        self._kept = io.BytesIO()  # one piece: a body in chunks of two bytes would be twenty times as large in a list
+        self._into = into or self._kept
         self._received = 0
         self._size = 0
         self._zlib = _decoder(encoding)
@@ -43,26 +46,23 @@ class Body:
         """Return the whole body. Raises SourceUnavailable when it was cut off."""
         if self._zlib is not None and self._received and not self._zlib.eof:
             raise SourceUnavailable("the answer was cut off")
-        return b"".join(self._parts)
+        return self._kept.getvalue()
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._limit:
             raise _too_large(self._limit)
-        if self._into is not None:
-            self._into.write(part)
-        else:
-            self._parts.append(part)
+        self._into.write(part)
 
 
 def unpacked(packed: bytes, suffix: str, limit: int) -> bytes:
     """Return the content of a `.gz`, `.xz` or plain ("") file. Raises SourceChanged: damaged, or over `limit`."""
-    if not suffix:
+    if not suffix or not packed:
         return packed
     parts: list[bytes] = []
     size = 0
     try:
-        while packed:  # both formats allow several members in a row
+        for _ in range(_MOST_MEMBERS):  # both formats allow several in a row; each costs a copy of what follows it
             decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY) if suffix == ".xz" else zlib.decompressobj(31)
             part = decoder.decompress(packed, limit - size + 1)
             size += len(part)
@@ -72,9 +72,11 @@ def unpacked(packed: bytes, suffix: str, limit: int) -> bytes:
                 raise SourceChanged("the compressed file ends too early")
             parts.append(part)
             packed = decoder.unused_data.lstrip(b"\0")
+            if not packed:
+                return b"".join(parts)
     except (zlib.error, lzma.LZMAError) as error:
         raise SourceChanged("the compressed file is damaged", cause=str(error)) from None
-    return b"".join(parts)
+    raise SourceChanged("the compressed file has more parts than allowed", limit=_MOST_MEMBERS)
 
 
 def _decoder(encoding: str) -> "zlib._Decompress | None":

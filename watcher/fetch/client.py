@@ -1,34 +1,33 @@
 """The polite client: what one look asks of an upstream, counted, capped and bounded in time."""
 
-import atexit
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import BinaryIO, Self
 
 import httpx
 
-from watcher import __version__
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.bodies import Body
-from watcher.fetch.deadline import bound_by_deadline, ending_at
+from watcher.fetch.budgets import budget_told
+from watcher.fetch.clients import USER_AGENT, is_https, lent_client
+from watcher.fetch.deadline import ending_at
 from watcher.fetch.holds import HostHolds
 from watcher.fetch.hosts import check_allowed, host_of, resolve
-from watcher.fetch.refusals import refusal, shown
+from watcher.fetch.logins import login_in, without_login
+from watcher.fetch.refusals import refusal, shown, wait_when_spent
 from watcher.model.facts import Traffic
 
-__all__ = ["Fetched", "Fetcher", "HostHolds", "Validators"]
+__all__ = ["USER_AGENT", "Fetched", "Fetcher", "HostHolds", "Validators"]
 
-USER_AGENT = f"watcher/{__version__} (+upstream-watcher)"
-MAX_BODY = 32 * 2**20
+MAX_BODY = 16 * 2**20
+"""Of one answer: a page of 5 000 wheels has 2 MB, and text takes up to four times its bytes in memory."""
+MAX_HEADER = 16 * 2**10
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CLIENT_LOCK = threading.Lock()
 _SMALL = 64 * 2**10
 """Bodies of refusals up to this size are read: the connection stays usable, and some say why."""
 
@@ -116,16 +115,37 @@ class Fetcher:
         self._headers = dict(headers or {})
         self._lock = threading.Lock()
         self._requests = self._not_modified = self._bytes = 0
+        self._moved_to: str | None = None
+        self._logins: dict[str, str] = {}
         self._ends_at: float | None = None
+        self._pages: set[str] = set()
 
     @property
     def traffic(self) -> Traffic:
         with self._lock:
             return Traffic(self._requests, self._not_modified, self._bytes)
 
+    @property
+    def moved_to(self) -> str | None:
+        """Return the other, allowed host that a redirect led to; files and tokens elsewhere are no move."""
+        with self._lock:
+            return self._moved_to
+
     def begin(self) -> None:
         """Start the time of a look."""
         self._ends_at = time.monotonic() + self._timeout
+        self._pages.clear()
+
+    def address(self, url: str) -> str:
+        """Return an address without its login, which from now on is sent to its host, and to no other.
+
+        A login that was given for https is not sent in the clear.
+        """
+        if (login := login_in(url)) is not None:
+            secure = f"https://{host_of(url)}"
+            with self._lock:
+                self._logins |= {secure: login} if is_https(url) else {secure: login, f"http://{host_of(url)}": login}
+        return without_login(url)
 
     def count_unchanged(self) -> None:
         """Count an equal validator that is not HTTP's own (a serial number, a digest)."""
@@ -152,6 +172,7 @@ class Fetcher:
             elsewhere: files and token services may be at any http or https host, redirects too.
             into: takes the body instead of memory; `body` is then empty.
         """
+        url = self.address(url)
         sent, cap = {**self._headers, **(headers or {})}, self._max_body if max_body is None else max_body
         wanted = None if only is None else frozenset(only)
         return self._follow(
@@ -166,19 +187,29 @@ class Fetcher:
         values: Collection[int] = (),
         elsewhere: bool = False,
     ) -> Fetched:
+        url = self.address(url)
         sent = {**self._headers, **(headers or {})}
         return self._follow(url, _Ask("HEAD", url, sent, values=frozenset(values), elsewhere=elsewhere))
 
     def next_page(self, page: str, link: str) -> str:
-        """Return the absolute address of a link to the next page. Raises SourceError where it may not lead."""
+        """Return the absolute address of a link to the next page. Raises SourceError where it may not lead.
+
+        Each address is given once in a look: pages that lead back to themselves would be asked for until it ends.
+        """
         url = resolve(page, link)
         check_allowed(page, url, self._allowed_hosts)
+        with self._lock:
+            is_circle = url in self._pages
+            self._pages.add(url)
+        if is_circle:
+            raise SourceChanged("the pages of the upstream lead in a circle", url=shown(url))
         return url
 
     def _follow(self, url: str, ask: _Ask) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._once(url, ask)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                self._note_move(answer.url, ask)
                 return answer
             url, ask = self._redirected(url, answer, ask)
         raise SourceUnavailable("the upstream redirects without end", url=shown(ask.origin))
@@ -192,35 +223,50 @@ class Fetcher:
         kept = {name: value for name, value in ask.headers.items() if name.lower() != "authorization"}
         return target, replace(ask, headers=kept)
 
+    def _note_move(self, url: str, ask: _Ask) -> None:
+        if not ask.elsewhere and (host := host_of(url)) != host_of(ask.origin):
+            with self._lock:
+                self._moved_to = host
+
     def _once(self, url: str, ask: _Ask) -> Fetched:
         host = host_of(url)
-        if (left := self._holds.remaining(host)) is not None:
-            raise SourceUnavailable("the upstream asked to be left alone for a while", retry_after=left, host=host)
+        self._heed_hold(host)
         if self._ends_at is None:
             self.begin()
         assert self._ends_at is not None
-        with (
-            self._holds.slot(host, self._ends_at - time.monotonic()),
-            ending_at(self._ends_at),
-            _as_source_errors(url),
-            self._stream(url, ask) as response,
-        ):
-            return self._read(response, url, ask)
+        with self._holds.slot(host, self._ends_at - time.monotonic()):
+            self._heed_hold(host)  # while this one waited for its place, an answer may have asked for a rest
+            with ending_at(self._ends_at), _as_source_errors(url), self._stream(url, ask) as response:
+                return self._read(response, url, ask)
+
+    def _heed_hold(self, host: str) -> None:
+        if (left := self._holds.remaining(host)) is not None:
+            raise SourceUnavailable("the upstream asked to be left alone for a while", retry_after=left, host=host)
 
     @contextmanager
     def _stream(self, url: str, ask: _Ask) -> Iterator[httpx.Response]:
         with self._lock:
             self._requests += 1
-        headers = {**ask.headers, **ask.validators.as_headers()}
-        with _client().stream(ask.method, url, headers=headers, timeout=self._timeout) as response:
+            login = self._logins.get(f"{'https' if is_https(url) else 'http'}://{host_of(url)}")
+        own = {"Authorization": login} if login else {}
+        headers = {**own, **ask.headers, **ask.validators.as_headers()}
+        with (
+            lent_client(url) as client,
+            client.stream(ask.method, url, headers=headers, timeout=self._timeout) as response,
+        ):
             yield response
 
     def _read(self, response: httpx.Response, url: str, ask: _Ask) -> Fetched:
         status = response.status_code
+        if any(len(value) > MAX_HEADER for value in response.headers.values()):
+            raise SourceChanged("a header of the answer is longer than allowed", url=shown(url), limit=MAX_HEADER)
+        self._heed_budget(response.headers, host_of(url))
         if status == 304 and ask.validators.as_headers():
             self.count_unchanged()
+            self._drain(response)
             return Fetched(status, url, response.headers, not_modified=True)
         if status in _REDIRECTS and "location" in response.headers:
+            self._drain(response)
             return Fetched(status, url, response.headers)
         if 200 <= status < 300 or status in ask.values:
             return Fetched(status, url, response.headers, self._body(response, ask))
@@ -229,6 +275,13 @@ class Fetcher:
             self._holds.hold(host_of(url), error.retry_after)
         self._drain(response)
         raise error
+
+    def _heed_budget(self, headers: Mapping[str, str], host: str) -> None:
+        now = self._holds.now()
+        if (budget := budget_told(headers, host, now)) is not None:
+            self._holds.note_budget(budget)
+        if (wait := wait_when_spent(headers, now)) is not None:
+            self._holds.hold(host, wait)
 
     def _body(self, response: httpx.Response, ask: _Ask) -> bytes:
         if ask.only is not None and response.status_code not in ask.only:
@@ -243,7 +296,9 @@ class Fetcher:
         return body.content()
 
     def _drain(self, response: httpx.Response) -> None:
-        if 0 < _length(response) <= _SMALL:
+        """Read a small body to its end, also where it is known to be empty: else the connection is given up."""
+        is_empty = response.status_code == 304 or response.headers.get("content-length") == "0"
+        if is_empty or 0 < _length(response) <= _SMALL:
             for chunk in response.iter_raw():
                 self._count(len(chunk))
 
@@ -277,22 +332,3 @@ def _length(response: httpx.Response) -> int:
 def _sendable(value: object) -> str | None:
     """Return a header value that may be sent back; a control or non-ASCII character makes it useless."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() and value else None
-
-
-def _client() -> httpx.Client:
-    with _CLIENT_LOCK:
-        return _shared_client()
-
-
-@cache
-def _shared_client() -> httpx.Client:
-    """One pool for the process: loading certificates costs more than most requests, and connections are reused."""
-    jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # an upstream's cookies are not sent to anyone
-    client = httpx.Client(
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
-        cookies=jar,
-        follow_redirects=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-    )
-    atexit.register(client.close)
-    return bound_by_deadline(client)

@@ -3,6 +3,7 @@
 from urllib.parse import urljoin, urlsplit
 
 from watcher.errors import SourceChanged, SourceUnavailable
+from watcher.fetch.logins import without_login
 from watcher.fetch.refusals import shown
 
 _PORTS = {"http": 80, "https": 443}
@@ -15,9 +16,9 @@ def host_of(url: str) -> str:
 
 
 def resolve(base: str, link: str) -> str:
-    """Return the absolute http or https address of a link found at `base`. Raises SourceChanged."""
+    """Return the absolute http or https address of a link found at `base`, without a login. Raises SourceChanged."""
     try:
-        url = urljoin(base, link)
+        url = without_login(urljoin(base, link))
     except ValueError:
         raise SourceChanged("a link of the upstream is not an address", page=shown(base)) from None
     host_of(url)

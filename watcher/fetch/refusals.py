@@ -1,4 +1,4 @@
-"""What an answer that is no success means, and how long the upstream wants to be left alone."""
+"""What an answer that is no success means, and how long the upstream wants to be left alone. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,13 @@ _REASONS = {
     410: "the upstream has removed this page",
     429: "the upstream was asked too often",
 }
+PREFIXES = ("x-ratelimit-", "ratelimit-")
+"""Of the headers `…limit`, `…remaining` and `…reset`: GitHub's and Docker Hub's own, and those of the IETF's drafts."""
+_NO_SPAN = timedelta(seconds=10**9)
+"""From here on `…reset` is a moment in seconds since 1970; the drafts send the seconds that are left."""
+
+
+_LONGEST_DATE = 100
 
 
 def refusal(status: int, headers: Mapping[str, str], url: str, now: datetime) -> SourceUnavailable:
@@ -35,9 +42,25 @@ def wait_asked(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     there = _moment(headers.get("date", "")) or now
     if given := headers.get("retry-after", "").strip():
         return _positive(_seconds(given) or _until(_moment(given), there))
-    if headers.get("x-ratelimit-remaining", "").strip() == "0":
-        return _positive(_until(_epoch(headers.get("x-ratelimit-reset", "")), there))
-    return None
+    return wait_when_spent(headers, now)
+
+
+def wait_when_spent(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return how long a rate limit that is used up stays so, None while some of it is left.
+
+    A registry's sliding window (`0;w=21600`) names no reset: HEAD costs nothing of it, and most looks are HEAD alone.
+    """
+    is_spent = any(headers.get(f"{prefix}remaining", "").strip() == "0" for prefix in PREFIXES)
+    return until_reset(headers, now) if is_spent else None
+
+
+def until_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return how long it is until the rate limit's reset, None where none is named or it is over."""
+    told = next((text for prefix in PREFIXES if (text := headers.get(f"{prefix}reset", "").strip())), "")
+    span = _seconds(told)
+    if span is not None and span >= _NO_SPAN:
+        span = _until(_epoch(told), _moment(headers.get("date", "")) or now)
+    return _positive(span)
 
 
 def shown(url: str) -> str:
@@ -69,6 +92,8 @@ def _epoch(text: str) -> datetime | None:
 
 
 def _moment(text: str) -> datetime | None:
+    if len(text) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

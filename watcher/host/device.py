@@ -36,6 +36,7 @@ JETPACK = {
 _RELEASE = re.compile(r"^# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)")
 _DRIVER = re.compile(r"\b(\d{3,}\.\d+(?:\.\d+)*)\b")
 _CORE_PACKAGE = "nvidia-l4t-core"
+_FIELD = re.compile(r"^(Package|Status|Version): *(.*?) *$", re.MULTILINE)
 _PLAUSIBLE_CELSIUS = (-40.0, 150.0)
 """A switched-off sensor reads far below freezing."""
 
@@ -88,17 +89,11 @@ def _packaged_l4t(status: Path) -> str | None:
 @lru_cache(maxsize=4)
 def _core_version(status: Path, _changed: int, _bytes: int) -> str | None:
     """Return the version of the installed core package; read once per change, the file may have 10 MB."""
-    fields: dict[str, str] = {}
-    with status.open(encoding="utf-8", errors="replace") as lines:
-        for line in (*lines, "\n"):
-            if line.strip():
-                name, colon, value = line.partition(":")
-                if colon and name in ("Package", "Status", "Version"):
-                    fields[name] = value.strip()
-            else:
-                if fields.get("Package") == _CORE_PACKAGE and fields.get("Status") == "install ok installed":
-                    return fields.get("Version", "").partition("-")[0] or None
-                fields = {}
+    text = status.read_text(encoding="utf-8", errors="replace")
+    for paragraph in text.split("\n\n"):
+        fields = dict(_FIELD.findall(paragraph)) if _CORE_PACKAGE in paragraph else {}
+        if fields.get("Package") == _CORE_PACKAGE and fields.get("Status") == "install ok installed":
+            return fields.get("Version", "").partition("-")[0] or None
     return None
 
 

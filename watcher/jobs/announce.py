@@ -1,16 +1,20 @@
 """Tell people: all notices that wait become one message per channel, offered again until it is delivered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
 from watcher.host.owed import broken_debts, read_debts
+from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
 from watcher.jobs.means import Means
+from watcher.jobs.plan import meanings
 from watcher.model.answer import Answer
+from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
-from watcher.notify.message import Digest, SourceTrouble, compose
+from watcher.notify.message import Digest, SourceRemark, SourceTrouble, compose
 from watcher.ports import Notifier
 from watcher.store import facts as fact_store
 from watcher.store import outbox, trials
@@ -59,9 +63,10 @@ def _deliver(means: Means, notifier: Notifier, answer: Answer) -> bool:
     kinds = [NoticeKind(kind) for kind in means.settings.notify.on]
     with means.store.transaction() as tx:
         notices = outbox.pending(tx, notifier.channel, kinds, means.clock.now())
+        if not notices:
+            return True
         digest = _digest(tx, means, notices, answer)
-    if not notices:
-        return True
+    digest = replace(digest, events=meanings(means, means.device(), digest.events))
     ids = [notice.id for notice in notices]
     try:
         notifier.send(compose(digest))
@@ -94,8 +99,21 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
         events=fact_store.events_by_id(tx, event_ids),
         trials=tuple(trial for trial in told if trial is not None),
         troubles=(*failed, *recovered),
+        source_remarks=(*_stale_remarks(tx, means, notices), *_moves(states, notices)),
         owed=owed_reports(means.data_dir),
     )
+
+
+def _stale_remarks(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:
+    if names := dict.fromkeys(_subjects(notices, SOURCE_STALE)):
+        stale = stale_sources(means, fact_store.source_states(tx), fact_store.all_facts(tx))
+        yield from (SourceRemark(name, stale[name].sentence, stale[name].is_unseen) for name in names if name in stale)
+
+
+def _moves(states: Mapping[str, SourceState], notices: Sequence[Notice]) -> Iterator[SourceRemark]:
+    for name in dict.fromkeys(_subjects(notices, SOURCE_MOVED)):
+        if name in states and (host := states[name].moved_to_host):
+            yield SourceRemark(name, f"now answers from {host}: write that address into config.toml", is_trouble=True)
 
 
 def _subjects(notices: Sequence[Notice], topic: str) -> list[str]:

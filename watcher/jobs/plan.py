@@ -1,19 +1,21 @@
 """From facts to what is due: gather, judge with the pure planner, keep the candidates."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from watcher.answer import stand
+from watcher.answer import open_ledger, stand
 from watcher.config.sources import SourceConfig
+from watcher.jobs.health import stale_sources
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.device import DeviceFacts
-from watcher.model.facts import KnownFact
+from watcher.model.facts import Event, KnownFact
 from watcher.model.trial import Candidate
 from watcher.planner import due
 from watcher.planner.candidates import candidates
+from watcher.planner.relevance import relevance
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import statics, trials
@@ -22,16 +24,21 @@ from watcher.trial.order import setup_of
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
+Facts = tuple[tuple[str, KnownFact], ...]
 GONE = "no source shows it any more"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every candidate as it stands now, newest first, and which of them this planning changed."""
+    """Every candidate as it stands now, newest first, and which of them this planning changed.
+
+    `facts` are those it was made from, beside their sources' names: to read them takes as long as all else of a check.
+    """
 
     candidates: tuple[Candidate, ...]
     changed: tuple[Candidate, ...]
     rules: due.Rules
+    facts: Facts
 
     @property
     def next_due(self) -> Candidate | None:
@@ -44,12 +51,13 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
     with means.store.transaction() as tx:
         before = {(one.engine, one.fingerprint): one for one in candidate_store.candidates(tx)}
         skipped = {key for key, one in before.items() if one.skipped}
-        found = candidates(_with_sources(means, fact_store.all_facts(tx)), means.settings.engines, device)
+        facts = fact_store.all_facts(tx)
+        found = candidates(_with_sources(means, facts), means.settings.engines, device)
         marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
         planned = due.plan(marked, trials.trials(tx), rules, _standing(tx, means, device, asked_now))
         kept = candidate_store.upsert_candidates(tx, (*planned, *_gone(before, planned)))
     changed = tuple(one for one in kept if _differs(before.get((one.engine, one.fingerprint)), one))
-    return Plan(kept[: len(planned)], changed, rules)
+    return Plan(kept[: len(planned)], changed, rules, facts)
 
 
 def _gone(before: Mapping[tuple[str, str], Candidate], planned: Iterable[Candidate]) -> list[Candidate]:
@@ -80,9 +88,14 @@ def zone_of(means: Means) -> tzinfo:
     return ZoneInfo(name) if name else get_localzone()
 
 
-def answer_now(means: Means, device: DeviceFacts) -> Answer:
-    """Return where the person stands, from what is stored; what no source shows counts by its trials alone."""
-    with means.store.transaction() as tx:
+def answer_now(means: Means, device: DeviceFacts, facts: Facts | None = None) -> Answer:
+    """Return where the person stands, from what is stored; what no source shows counts by its trials alone.
+
+    `facts`: those of a plan that was just made; None reads them.
+    """
+    with means.store.reading() as tx:
+        facts = fact_store.all_facts(tx) if facts is None else facts
+        stale = stale_sources(means, fact_store.source_states(tx), facts)
         return stand(
             device=device,
             bug=means.settings.bug,
@@ -90,10 +103,28 @@ def answer_now(means: Means, device: DeviceFacts) -> Answer:
             candidates=[one for one in candidate_store.candidates(tx) if one.source and one.reasons != (GONE,)],
             trials=trials.trials(tx),
             statics=statics.static_records(tx),
-            facts=fact_store.all_facts(tx),
+            facts=facts,
             sources=means.settings.sources,
             auto_missing=means.settings.auto_missing,
+            stale={name: one.sentence for name, one in stale.items()},
         )
+
+
+def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return events with what each means for the bug on this device."""
+    if not events:
+        return ()
+    with means.store.reading() as tx:
+        ledger = open_ledger(
+            device=device,
+            bug=means.settings.bug,
+            engine=means.settings.engine,
+            candidates=[one for one in candidate_store.candidates(tx) if one.source],
+            statics=statics.static_records(tx),
+            facts=fact_store.all_facts(tx),
+            sources=means.settings.sources,
+        )
+    return tuple(replace(event, helps=relevance(event, ledger)) for event in events)
 
 
 def _with_sources(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> Iterable[tuple[SourceConfig, KnownFact]]:

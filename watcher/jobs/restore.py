@@ -6,7 +6,6 @@ from pathlib import Path
 from watcher.errors import HostError, LeaseHeld
 from watcher.host.lease import Lease, lease_holder
 from watcher.host.owed import read_debts
-from watcher.host.restore import restore_all
 from watcher.jobs.announce import note_trial, owed_reports
 from watcher.jobs.means import Means
 from watcher.model.trial import Outcome, ServiceReport, Stage, Trial
@@ -19,6 +18,8 @@ def pay_first(data_dir: Path, docker_url: str, say: ReportProgress) -> tuple[Ser
     """Pay what a dead process left owed, without database and settings; a trial that is alive is left alone."""
     if not read_debts(data_dir / "owed") or lease_holder(data_dir) is not None:
         return ()
+    from watcher.host.restore import restore_all  # nearly never needed, and each round starts here
+
     say("a service is owed from an earlier trial: putting it back first")
     return restore_all(data_dir, docker_url)
 

@@ -1,21 +1,23 @@
-"""One whole round: pay what is owed, look, plan, try what is due, tell, and say where the person stands."""
+"""One whole round: pay what is owed, look, plan, try what is due, tell, write the page, say where the person stands."""
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from watcher.config.sources import SourceConfig
 from watcher.errors import LeaseHeld, StoreError
 from watcher.jobs.announce import announce
 from watcher.jobs.check import due_sources, look_at
+from watcher.jobs.health import note_stale
 from watcher.jobs.means import Means
-from watcher.jobs.plan import Plan, answer_now, make_plan
+from watcher.jobs.plan import Plan, answer_now, make_plan, meanings
+from watcher.jobs.publish import publish
 from watcher.jobs.restore import settle_dead_trials
-from watcher.jobs.try_next import Wish, try_candidate
 from watcher.model.answer import Answer
 from watcher.model.facts import Event, Look
 from watcher.model.trial import Candidate, ServiceReport, Trial
+from watcher.planner.rhythm import SPREAD
 from watcher.planner.window import window_end
 
 
@@ -42,19 +44,25 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     restored = settle_dead_trials(means)
     if sources is None:
         sources = due_sources(means, started) if scheduled else means.settings.sources
-    looks, events = look_at(means, sources)
+    spread = min(SPREAD, means.settings.schedule.jitter) if scheduled else timedelta(0)
+    looks, events = look_at(means, sources, spread)
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
+    note_stale(means, plan.facts)
     try:
         trials, left_to, interrupted = _tried(means, plan, scheduled) if may_try else ((), None, False)
     except Exception:  # what was written down of the trial is told all the same
         with contextlib.suppress(StoreError):
-            announce(means, answer_now(means, device))
+            answer = answer_now(means, device, plan.facts)
+            announce(means, answer)
+            publish(means, answer)
         raise
     if trials:
-        plan = Plan(make_plan(means, device, asked_now=not scheduled).candidates, plan.changed, plan.rules)
-    answer = answer_now(means, device)
+        plan = replace(plan, candidates=make_plan(means, device, asked_now=not scheduled).candidates)
+    answer = answer_now(means, device, plan.facts)
+    events = meanings(means, device, events)
     failed = announce(means, answer)
+    publish(means, answer)
     finished = means.clock.now()
     return Round(started, finished, looks, events, plan.changed, trials, answer, restored, left_to, interrupted, failed)
 
@@ -64,6 +72,8 @@ def _tried(means: Means, plan: Plan, scheduled: bool) -> tuple[tuple[Trial, ...]
     candidate = plan.next_due
     if candidate is None or means.host is None:
         return (), None, False
+    from watcher.jobs.try_next import Wish, try_candidate  # a round that tries nothing does without all of this
+
     engine = means.settings.engines[candidate.engine]
     ends = window_end(plan.rules.hours, plan.rules.zone, means.clock.now()) if scheduled else None
     wish = Wish(candidate, engine, engine.profiles, by_hand=False, window_ends=ends)

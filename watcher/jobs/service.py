@@ -53,7 +53,8 @@ class Service:
         previous = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
         scheduler.start()
         self.say(f"watching; a round every {self.turn}")
-        self._ending.wait()
+        while not self._ending.wait(1):  # a signal that comes just before an endless wait would not end it
+            pass
         code = self._end_child()
         scheduler.shutdown(wait=False)
         for number, handler in previous.items():

@@ -1,6 +1,7 @@
 """Where the person stands now."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -21,7 +22,8 @@ class Waiting:
 class Answer:
     """The two answers for this device, with what they stand on. See CONTRACT's ANSWER.
 
-    `fixed_in` maps a component (`torch`, `vllm`) to the lowest public version seen to carry the fix.
+    `fixed_in` maps a component (`torch`, `vllm`) to the lowest public version seen to carry the fix; `stale` a source
+    to why it is not to be relied on.
     """
 
     device: str
@@ -36,3 +38,4 @@ class Answer:
     fixed_in: dict[str, str] | None = None
     waits_for: tuple[Waiting, ...] = ()
     next_step: str = ""
+    stale: Mapping[str, str] = field(default_factory=dict)

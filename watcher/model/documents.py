@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watcher.model.answer import Answer
-from watcher.model.facts import Event, FactKind, Look, LookError
+from watcher.model.facts import Event, Look, LookError
 from watcher.model.trial import Acceptance, Candidate, ServiceReport, Trial
 from watcher.model.verdict import LogReading, StaticReading
 
@@ -104,10 +104,11 @@ def event_document(event: Event) -> Document:
         "kind": event.kind.value,
         "name": fact.name,
         "version": fact.version,
-        "digest": None if fact.kind is FactKind.RELEASE else fact.digest,
+        "digest": fact.digest,
         "url": fact.url,
         "published_at": time_text(fact.published_at),
         "seen_at": time_text(event.seen_at),
+        "helps": event.helps,
     }
 
 

@@ -97,6 +97,7 @@ class StaticReading:
         torch: version as the build calls itself, None when there is no torch.
         bytes_read: over the network for a URL, from the file or engine otherwise.
         copies: paths of the libraries that were read (two copies of torch are both reported).
+        pin: of a dependent's wheel: what it asks of the component, as in `==2.14.0`; its state follows from that.
     """
 
     target: str
@@ -107,6 +108,7 @@ class StaticReading:
     evidence: tuple[ByteEvidence, ...] = ()
     bytes_read: int = 0
     copies: tuple[str, ...] = ()
+    pin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class StaticRecord:
 
     Attributes:
         source: the source whose fact was read; "" for an image read in a trial.
-        component: `torch` for a wheel of it, the engine's id for an image.
+        component: `torch` for a wheel of it, `vllm` for a wheel that pins it; the engine's id for an image.
         name: wheel file name or image reference.
         version: public version of the component; of an image: of the torch inside.
         digest: of the wheel or the image, the key of the record.

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from watcher.model.answer import Answer
 from watcher.model.facts import Event, EventKind
 from watcher.model.notice import Message
+from watcher.model.text import link, span
 from watcher.model.trial import Acceptance, Candidate, Outcome, ServiceReport, Trial
 from watcher.model.verdict import BringUp, BugState, Evidence, Rung
-from watcher.notify.tame import link, span, tame
+from watcher.notify.tame import tame
 
 _EVENTS, _TRIALS, _EVIDENCE, _ROWS = 12, 4, 4, 8
 _STRENGTH = (Rung.BRING_UP, Rung.PROBE, Rung.ACCEPTANCE, Rung.STATIC)
@@ -42,6 +43,15 @@ class SourceTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRemark:
+    """What else there is to say of a source: it is stale, or it answers from elsewhere."""
+
+    name: str
+    sentence: str
+    is_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedTrial:
     """A trial to come; `displaces` names what will be away, for `away` at the most."""
 
@@ -66,6 +76,7 @@ class Digest:
     events: tuple[Event, ...] = ()
     trials: tuple[Trial, ...] = ()
     troubles: tuple[SourceTrouble, ...] = ()
+    source_remarks: tuple[SourceRemark, ...] = ()
     planned: tuple[PlannedTrial, ...] = ()
     owed: tuple[ServiceReport, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -82,7 +93,7 @@ def compose(digest: Digest) -> Message:
         _more(digest.trials, _TRIALS, "trials", "watcher trials"),
         _planned(digest.planned),
         _events(digest.events),
-        _troubles(digest.troubles),
+        _sources(digest),
         [_sentence(tame(remark)) for remark in digest.remarks[:_ROWS]],
         _next_step(digest),
     ]
@@ -132,6 +143,9 @@ def _verdict(digest: Digest) -> str:
         return f"{_listed([trouble.name for trouble in failing])} cannot be read"
     if digest.troubles:
         return f"{_listed([trouble.name for trouble in digest.troubles])} can be read again"
+    if digest.source_remarks:
+        first = digest.source_remarks[0]
+        return f"{tame(first.name, 60)}: {tame(first.sentence, 160)}".rstrip(".")
     if digest.planned:
         return f"a trial of {_called(digest.planned[0].candidate)} is planned"
     return tame(digest.answer.headline, 160).rstrip(".") if digest.answer else "nothing new"
@@ -227,19 +241,24 @@ def _events(events: Sequence[Event]) -> list[str]:
         version = event.fact.version
         shown = f" {tame(version, 60)}" if version and version not in event.fact.name else ""
         lines.append(f"- {tame(event.source, 60)}: {tame(event.fact.name, 120)}{shown} is {_CHANGED[event.kind]}")
+        if event.helps:
+            lines.append(f"  {_sentence(_capital(tame(event.helps)))}")
         if page := link(event.fact.url):
             lines.append(f"  {page}")
     return lines + _more(events, _EVENTS, "changes", "watcher events")
 
 
-def _troubles(troubles: Sequence[SourceTrouble]) -> list[str]:
-    lines = []
-    for one in troubles[:_ROWS]:
-        if one.recovered:
-            lines.append(f"- {tame(one.name, 60)} can be read again")
-        else:
-            lines.append(f"- {tame(one.name, 60)} cannot be read: {tame(one.message, 240)}")
-    return ["Sources:", *lines, *_more(troubles, _ROWS, "sources", "watcher status")] if lines else []
+def _sources(digest: Digest) -> list[str]:
+    said = [
+        *(f"{tame(one.name, 60)} {_read_or_not(one)}" for one in digest.troubles),
+        *(f"{tame(one.name, 60)}: {tame(one.sentence, 240)}" for one in digest.source_remarks),
+    ]
+    lines = [f"- {line}" for line in said[:_ROWS]]
+    return ["Sources:", *lines, *_more(said, _ROWS, "sources", "watcher sources")] if lines else []
+
+
+def _read_or_not(trouble: SourceTrouble) -> str:
+    return "can be read again" if trouble.recovered else f"cannot be read: {tame(trouble.message, 240)}"
 
 
 def _next_step(digest: Digest) -> list[str]:
@@ -277,7 +296,9 @@ def _tone(digest: Digest) -> str:
         return "failure"
     if any(trial.outcome is not Outcome.VERDICT or _is_bad(trial) for trial in digest.trials):
         return "warning"
-    if any(not trouble.recovered for trouble in digest.troubles):
+    if any(not trouble.recovered for trouble in digest.troubles) or any(
+        one.is_trouble for one in digest.source_remarks
+    ):
         return "warning"
     return "success" if digest.trials or (digest.troubles and not digest.events) else "info"
 

@@ -10,13 +10,6 @@ from watcher.planner.due import is_quarantined
 from watcher.planner.versions import parse_tag
 
 
-def repository_of(image: str) -> str:
-    """Return the repository of a reference: without tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
-
-
 def named_candidate(image: str, engine: str, local: LocalImage | None) -> Candidate:
     """Return the candidate for a reference that no source shows; by content where the image is there already."""
     digest = image.partition("@")[2] or (local.digest or local.id if local else None)

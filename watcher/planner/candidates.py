@@ -9,7 +9,7 @@ from itertools import accumulate
 from operator import itemgetter
 
 from watcher.config.engines import EngineSettings
-from watcher.config.sources import OciTagsConfig, SourceConfig
+from watcher.config.sources import ImageSource, SourceConfig
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
@@ -113,7 +113,7 @@ def _candidate(
 
 def image_of(source: SourceConfig) -> str | None:
     """Return the repository whose tags a source shows; None for a source of something else."""
-    return source.image if isinstance(source, OciTagsConfig) else None
+    return source.image if isinstance(source, ImageSource) else None
 
 
 def engine_of(source: SourceConfig, engines: Mapping[str, EngineSettings]) -> EngineSettings | None:
@@ -121,7 +121,7 @@ def engine_of(source: SourceConfig, engines: Mapping[str, EngineSettings]) -> En
     image = image_of(source)
     if image is None:
         return None
-    if isinstance(source, OciTagsConfig) and source.engine is not None:
+    if isinstance(source, ImageSource) and source.engine is not None:
         return engines.get(source.engine)
     listing = (engine for engine in engines.values() if repository(image) in map(repository, engine.images))
     return next(listing, None)
@@ -131,7 +131,7 @@ def _architectures(source: SourceConfig, known: KnownFact, device: DeviceFacts) 
     """Return what the digest stands for: all that the source saw in the index, else what it was asked to look up."""
     if seen := known.fact.detail.get("_architectures"):
         return tuple(seen.replace(",", " ").split())
-    asked = source.architecture if isinstance(source, OciTagsConfig) else None
+    asked = source.architecture if isinstance(source, ImageSource) else None
     return (asked or device.architecture,)
 
 

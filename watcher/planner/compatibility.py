@@ -20,6 +20,7 @@ _JETPACK_OF_L4T = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}
 _L4T_OF_JETPACK = {4: "r32", 5: "r35", 6: "r36", 7: "r38"}
 # A Tegra's driver comes with its L4T: 540 in r36, 580 in r38 (Thor), R595 in r39.
 _DRIVER_OF_L4T = {36: "540", 38: "580", 39: "595"}
+_FIRST_L4T_OF = {"orin": 34, "thor": 38}
 _FIRST_L4T_WITH_CUDA_13 = {"orin": 39, "thor": 38}
 # The first toolkit with which Orin shares the stack of Arm servers.
 _FIRST_SBSA_CUDA_ON_ORIN = Version("13.2")
@@ -81,6 +82,19 @@ def board(device: DeviceFacts) -> str | None:
         return named
     l4t = parse_version(device.state.l4t)
     return {36: "orin", 38: "thor"}.get(l4t.major) if l4t and device.model is None else None
+
+
+def runs_on(l4t_major: int, device: DeviceFacts) -> bool:
+    """Return whether an L4T exists for the device's board: r38 was Thor's alone, r39 is the first of both."""
+    here = board(device)
+    return here is not None and l4t_major >= _FIRST_L4T_OF[here] and not (here == "orin" and l4t_major in (37, 38))
+
+
+def jetpack_line(l4t: str | None) -> str | None:
+    """Return `JetPack 6` of `36.4.4`: what builds are made for; None where it is not known."""
+    version = parse_version(l4t)
+    jetpack = _JETPACK_OF_L4T.get(version.major) if version else None
+    return f"JetPack {jetpack}" if jetpack else None
 
 
 def is_plain_machine(device: DeviceFacts) -> bool:
@@ -232,6 +246,13 @@ def _index_jetpack(pieces: list[str]) -> int | None:
         if before == "jp" and (found := re.fullmatch(r"v(\d)\d+(?:dp)?", piece)):
             return int(found[1])
     return None
+
+
+def repository_of(image: str) -> str:
+    """Return the repository of a reference: without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def repository(image: str) -> str:

@@ -7,14 +7,44 @@ from functools import cached_property
 
 from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings
-from watcher.config.sources import GitHubReleasesConfig, SimpleIndexConfig, SourceConfig
+from watcher.config.sources import GitHubReleasesConfig, SourceConfig, WheelSource
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
 from watcher.model.verdict import BugState, StaticRecord
-from watcher.planner.compatibility import repository, wheel_reasons
+from watcher.planner.compatibility import repository, repository_of, wheel_reasons
 from watcher.planner.news import is_wanted
 from watcher.planner.versions import OrderKey, order_key, parse_version, pep440_key, public
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """The lowest public version of a component that carries the fix.
+
+    `since` is upstream's own stamp of it, else when we saw it come; None where it was there before us.
+    """
+
+    component: str
+    version: str
+    since: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.since:%Y-%m-%d})" if self.since else self.version
+
+
+def standing(records: Iterable[StaticRecord], facts: Iterable[tuple[str, KnownFact]]) -> tuple[StaticRecord, ...]:
+    """Return the readings of what sources still show: a wheel that was replaced or withdrawn speaks no more.
+
+    An image speaks as long as its digest does; a source that shows no wheels says nothing of them.
+    """
+    wheels = [(source, known) for source, known in facts if known.fact.kind is FactKind.WHEEL]
+    speaking = {source for source, _ in wheels}
+    shown = {(source, known.fact.content_key) for source, known in wheels if not known.withdrawn}
+    return tuple(
+        record
+        for record in records
+        if record.reading.kind != "wheel" or record.source not in speaking or (record.source, record.digest) in shown
+    )
 
 
 @dataclass(frozen=True)
@@ -33,22 +63,57 @@ class Ledger:
     sources: Sequence[SourceConfig] = ()
 
     @cached_property
-    def fixed_in(self) -> dict[str, str] | None:
+    def fixes(self) -> dict[str, Fix]:
         """Return, per component, the lowest public version seen to carry the fix; a final one before a candidate."""
         seen: dict[str, set[str]] = {}
         for component, version in self._fixed_versions():
             if shown := public(version):
                 seen.setdefault(component, set()).add(shown)
-        return {component: min(versions, key=_final_first) for component, versions in sorted(seen.items())} or None
+        lowest = {component: min(versions, key=_final_first) for component, versions in sorted(seen.items())}
+        return {
+            component: Fix(component, version, self._since(component, version)) for component, version in lowest.items()
+        }
+
+    @property
+    def fixed_in(self) -> dict[str, str] | None:
+        return {component: fix.version for component, fix in self.fixes.items()} or None
+
+    @property
+    def fix(self) -> Fix | None:
+        """Return the fix in the bug's own component."""
+        return self.fixes.get(self.bug.component)
 
     @cached_property
     def fix_seen_at(self) -> datetime | None:
-        """Return since when that version of the bug's component is known, by our own eyes."""
-        lowest = (self.fixed_in or {}).get(self.bug.component)
-        seen = (
-            one.at for one in self._fixed() if one.component == self.bug.component and public(one.version) == lowest
-        )
-        return min(seen, default=None)
+        """Return since when that version of the bug's component is there; else since when it is known to us."""
+        if self.fix is None:
+            return None
+        mine = (one for one in self._fixed() if one.component == self.bug.component)
+        read = (one.at for one in mine if public(one.version) == self.fix.version)
+        return self.fix.since or min(read, default=None)
+
+    def fix_of(self, candidate: Candidate) -> str | None:
+        """Return, as a clause, how an image is known to carry the fix: by its bytes, else by what its version asks for.
+
+        Only the engine's own image holds what its wheel of the same version asks for: others are built otherwise, and
+        their labels were seen to run ahead of upstream.
+        """
+        if (record := self.image_record(candidate.digest)) is not None:
+            return "which carries the fix" if record.reading.state is BugState.FIXED else None
+        version, pinned = public(candidate.version), (one for one in self._fixed() if one.reading.pin)
+        is_own = repository(repository_of(candidate.image)) in self._own_images
+        if (
+            version
+            and is_own
+            and any((one.component, public(one.version)) == (candidate.engine, version) for one in pinned)
+        ):
+            return f"whose version asks for a {self.bug.component} with the fix"
+        return None
+
+    def usable_fix(self) -> StaticRecord | None:
+        """Return the newest wheel with the fix, of an index for this device's JetPack."""
+        fixed = (one for one in self._usable_wheels() if one.reading.state is BugState.FIXED)
+        return max(fixed, key=lambda one: pep440_key(one.version), default=None)
 
     def image_record(self, digest: str | None) -> StaticRecord | None:
         """Return the last reading of an image's bytes."""
@@ -56,7 +121,7 @@ class Ledger:
 
     def newest_wheel(self) -> StaticRecord | None:
         """Return the reading of the newest wheel of the bug's component, of the indexes for this device's JetPack."""
-        return max(self._usable_wheels(), key=lambda one: pep440_key(one.version), default=None)
+        return max(self._usable_wheels(), key=lambda one: (pep440_key(one.version), one.at), default=None)
 
     def release_without_image(self) -> KnownFact | None:
         """Return the engine's newest final release, where this device could use no image of it or of a later one."""
@@ -69,6 +134,25 @@ class Ledger:
         if newest is None or pep440_key(public(newest.fact.version))[:2] <= self._newest_usable():
             return None
         return newest
+
+    @cached_property
+    def release_sources(self) -> Mapping[str, GitHubReleasesConfig]:
+        """Return what shows the engine's own releases: it names its image, or its repository is called like it."""
+        images = {repository(image) for image in self.engine.images}
+        return {
+            name: source
+            for name, source in self._by_name.items()
+            if isinstance(source, GitHubReleasesConfig)
+            and (
+                (source.image is not None and repository(source.image) in images)
+                or source.repo.rpartition("/")[2].lower() == self.engine.id
+            )
+        }
+
+    @cached_property
+    def _own_images(self) -> frozenset[str]:
+        images = (source.image for source in self.release_sources.values())
+        return frozenset(repository(image) for image in images if image)
 
     def _newest_usable(self) -> OrderKey:
         usable = (one for one in self.candidates if one.engine == self.engine.id and one.compatible)
@@ -93,6 +177,21 @@ class Ledger:
             if candidate and self._was_released(candidate):
                 yield candidate.engine, candidate.version
 
+    def _since(self, component: str, version: str) -> datetime | None:
+        """Return the first date of a version, out of its wheels and, for an engine, its releases."""
+        begin = f"{component.replace('-', '_')}-"
+        wheels = (
+            known
+            for _, known in self.facts
+            if known.fact.kind is FactKind.WHEEL
+            and known.fact.name.startswith(begin)
+            and public(known.fact.version) == version
+        )
+        releases = (known for _, known in self._releases if component == self.engine.id)
+        shown = (*wheels, *(known for known in releases if public(known.fact.version) == version))
+        days = (known.fact.published_at or (None if known.baseline else known.first_seen) for known in shown)
+        return min((day for day in days if day), default=None)
+
     def _was_released(self, candidate: Candidate) -> bool:
         """Return whether a tag's label is a release of its engine: some run ahead of upstream and never were one."""
         if candidate.engine != self.engine.id or not self._released:
@@ -105,17 +204,7 @@ class Ledger:
 
     @cached_property
     def _releases(self) -> tuple[tuple[GitHubReleasesConfig, KnownFact], ...]:
-        """Return the engine's own releases: of a source that names its image, or of the repository called like it."""
-        images = {repository(image) for image in self.engine.images}
-        sources = {
-            name: source
-            for name, source in self._by_name.items()
-            if isinstance(source, GitHubReleasesConfig)
-            and (
-                (source.image is not None and repository(source.image) in images)
-                or source.repo.rpartition("/")[2].lower() == self.engine.id
-            )
-        }
+        sources = self.release_sources
         of_engine = ((sources[name], known) for name, known in self.facts if name in sources)
         return tuple(pair for pair in of_engine if pair[1].fact.kind is FactKind.RELEASE and not pair[1].withdrawn)
 
@@ -132,7 +221,7 @@ class Ledger:
         for record in self.statics:
             index = self._by_name.get(record.source)
             of_component = record.reading.kind == "wheel" and record.component == self.bug.component
-            if not of_component or not isinstance(index, SimpleIndexConfig):
+            if not of_component or not isinstance(index, WheelSource):
                 continue
             if not wheel_reasons(str(index.url), record.name, self.device):
                 yield record

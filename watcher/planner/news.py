@@ -62,12 +62,14 @@ def changes(
 ) -> Changes:
     """Return what a look changes; `known` is by `Fact.key`. At the baseline nothing is news.
 
+    With fresh settings it is no news what they ask for and what not: only other content of what was known is told.
+
     Raises SourceChanged where nothing is shown although much is known.
     """
     _refuse_sudden_emptiness(known, poll)
     seen = _by_key(poll.facts or (), known)
-    steps = [_seen(known.get(key), fact, now, baseline) for key, fact in seen.items()]
-    if poll.complete:
+    steps = [_seen(known.get(key), fact, now, baseline, poll.is_fresh) for key, fact in seen.items()]
+    if poll.complete or poll.is_fresh:
         steps += [_missed(entry, poll) for key, entry in known.items() if key not in seen]
     hearing = _Hearing(include, exclude, prereleases)
     events = [
@@ -96,6 +98,8 @@ class _Step:
 
 
 def _refuse_sudden_emptiness(known: Mapping[str, KnownFact], poll: Poll) -> None:
+    if not poll.complete or poll.is_fresh:
+        return  # where only the newest are shown, or other settings ask, none of interest today withdraws nothing
     standing = sum(not entry.withdrawn for entry in known.values())
     if poll.facts is not None and not poll.facts and standing >= MANY:
         raise SourceChanged("an empty list where there were many", known=standing)
@@ -118,15 +122,18 @@ def _precedence(fact: Fact, known: Mapping[str, KnownFact]) -> tuple[object, ...
     return not is_known, fact.digest is None, fact.digest or "", *flags
 
 
-def _seen(entry: KnownFact | None, fact: Fact, now: datetime, baseline: bool) -> _Step:
+def _seen(entry: KnownFact | None, fact: Fact, now: datetime, baseline: bool, is_fresh: bool) -> _Step:
     if entry is None:
-        return _Step(None, KnownFact(fact, first_seen=now, baseline=baseline), EventKind.NEW)
+        is_first = baseline or is_fresh
+        return _Step(None, KnownFact(fact, first_seen=now, baseline=is_first), None if is_fresh else EventKind.NEW)
     old, fact = entry.fact, _keeping_digest(entry.fact, fact)
     after = replace(entry, fact=fact, missed=0, withdrawn=False)
     if is_other_content := _is_other_content(old, fact):
         # the content is new even if the name is not: cool-down and "was there before us" start over
-        after = replace(after, first_seen=now, baseline=baseline)
-    if entry.withdrawn:
+        after = replace(after, first_seen=now, baseline=baseline or (is_fresh and entry.withdrawn))
+    if entry.withdrawn and is_fresh:
+        return _Step(old, after)
+    if entry.withdrawn and entry.missed >= LOOKS_TO_WITHDRAW:  # what went untold comes back untold
         return _Step(old, after, EventKind.RETURNED)
     if is_other_content:
         return _Step(old, after, EventKind.REBUILT)
@@ -134,9 +141,14 @@ def _seen(entry: KnownFact | None, fact: Fact, now: datetime, baseline: bool) ->
 
 
 def _missed(entry: KnownFact, poll: Poll) -> _Step:
-    """Count a look that did not show a fact; "unchanged" confirms an absence seen before, and says nothing else."""
+    """Count a look that did not show a fact; "unchanged" confirms an absence seen before, and says nothing else.
+
+    What fresh settings do not show is gone at once, and untold: it was not withdrawn by the upstream.
+    """
     if entry.withdrawn or (poll.facts is None and not entry.missed):
         return _Step(entry.fact, entry)
+    if poll.is_fresh:
+        return _Step(entry.fact, replace(entry, missed=1, withdrawn=True))
     missed = entry.missed + 1
     withdrawn = missed >= LOOKS_TO_WITHDRAW
     after = replace(entry, missed=missed, withdrawn=withdrawn)

@@ -19,13 +19,19 @@ OrderKey = tuple[Any, ...]
 _NVIDIA = re.compile(r"nv(\d+)\.(\d+)(?:\.(\d+))?")
 _BUILD_NUMBER = re.compile(r"b[0-9]{3,9}")
 _LOWEST = Version("0.dev0")
+_LONGEST = 200
+"""A longer text says nothing: the caches would keep megabytes of it."""
+
+
+def parse_version(text: str | None) -> Version | None:
+    """Return the PEP 440 version of `2.14.0`, `v0.33.0`, `2.5.0a0+872d972e41.nv24.08`; None for anything else."""
+    return _parsed(text) if text and len(text) <= _LONGEST else None
 
 
 @lru_cache(maxsize=65536)
-def parse_version(text: str | None) -> Version | None:
-    """Return the PEP 440 version of `2.14.0`, `v0.33.0`, `2.5.0a0+872d972e41.nv24.08`; None for anything else."""
+def _parsed(text: str) -> Version | None:
     try:
-        return Version(text) if text else None
+        return Version(text)
     except ValueError:  # InvalidVersion, and Python's own limit on the digits of a number
         return None
 
@@ -115,7 +121,9 @@ _ARCHITECTURES = {"arm64": "arm64", "aarch64": "arm64", "amd64": "amd64", "x86_6
 def parse_tag(tag: str) -> TagParts:
     """Return what a tag says. Never raises: the grammar is open, so what is not understood says nothing."""
     # \d would take digits of every script, which nothing below can read
-    text = tag.lower().replace("x86_64", "x64").replace("x86-64", "x64") if tag.isascii() else ""
+    text = (
+        tag.lower().replace("x86_64", "x64").replace("x86-64", "x64") if tag.isascii() and len(tag) <= _LONGEST else ""
+    )
     pieces = [piece for piece in text.replace("_", "-").split("-") if piece]
     l4t = _first(_L4T, pieces, "r")
     cuda = _first(_CUDA, pieces, "cu")

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from watcher.config.sources import AptConfig
@@ -19,14 +19,19 @@ from watcher.fetch.client import Fetched, Validators
 from watcher.fetch.holds import HostHolds
 from watcher.fetch.refusals import shown
 from watcher.model.facts import Fact, FactKind, Poll
-from watcher.sources.base import Cursor, PolledSource, check_not_emptied
+from watcher.sources.base import Cursor, PolledSource, check_not_emptied, is_over
 
 MAX_PACKAGES = 64 * 2**20
 """Of an unpacked Packages file; the whole of Debian stays below it."""
+MAX_RELEASE = 4 * 2**20
+_MOST_STANZAS = 500_000
+_LONGEST_STANZA, _MOST_CHOSEN = 64 * 2**10, 2 * 2**20
+"""Bytes of one watched package, and of all of them: what is kept of each byte is a hundred times as large."""
 SUFFIXES = (".xz", ".gz", "")
 _DIST = re.compile(r"r(\d{1,3})\.(\d{1,3})")
 _MINORS_AHEAD, _MAJORS_AHEAD, _MINORS_OF_A_NEW_MAJOR = 3, 3, range(5)
 _STANZA = re.compile(rb"\n[ \t\r]*\n")
+_PACKAGE = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,7 +50,7 @@ class AptSource(PolledSource):
 
     def __init__(self, config: AptConfig, holds: HostHolds, follow_every: timedelta) -> None:
         super().__init__(config, config.kind, holds)
-        self._urls = tuple(str(url).rstrip("/") for url in config.urls)
+        self._urls = tuple(self._fetcher.address(str(url)).rstrip("/") for url in config.urls)
         self._dists, self._packages = config.dists, config.packages
         self._index = f"{config.component}/binary-{config.architecture}/Packages"
         self._follow, self._follow_every = config.follow, follow_every
@@ -56,13 +61,13 @@ class AptSource(PolledSource):
         after = {f"{url} {dist}": self._read(url, dist, before) for url in self._urls for dist in self._dists}
         after |= self._successors(before)
         followed_at = cursor.get("followed_at")
-        if self._follow and self._is_time_to_follow(followed_at):
+        if self._follow and is_over(followed_at, self._follow_every, self._now()):
             after |= self._found(after)
             followed_at = self._now().isoformat()
         stored = self._write_cursor({"dists": after, "followed_at": followed_at})
         if before and _checksums(before) == _checksums(after):
             return Poll(None, stored)
-        return Poll(tuple(_facts(after)), stored)
+        return Poll(tuple(_facts(after)), stored, listed=sum(state["total"] for state in after.values()))
 
     def _successors(self, before: dict[str, Any]) -> dict[str, Any]:
         """Read again what was found in earlier looks; what is gone is left out."""
@@ -75,13 +80,6 @@ class AptSource(PolledSource):
                 except _NoSuchDist:
                     continue
         return found
-
-    def _is_time_to_follow(self, followed_at: object) -> bool:
-        try:
-            last = datetime.fromisoformat(str(followed_at))
-            return not timedelta(0) <= self._now() - last < self._follow_every
-        except (ValueError, TypeError):
-            return True
 
     def _found(self, known: dict[str, Any]) -> dict[str, Any]:
         """Return the dists that could come next and do exist."""
@@ -105,7 +103,9 @@ class AptSource(PolledSource):
         """Return the state of one dist: validators, checksums of Packages, and the packages themselves."""
         known = before.get(f"{url} {dist}", {})
         address = f"{url}/dists/{dist}/Release"
-        answer = self._fetcher.get(address, validators=Validators.from_dict(known.get("validators")), values=(404,))
+        answer = self._fetcher.get(
+            address, validators=Validators.from_dict(known.get("validators")), values=(404,), max_body=MAX_RELEASE
+        )
         if answer.status == 404:
             raise _NoSuchDist("the apt repository has no such dist", dist=dist, url=shown(url))
         if answer.not_modified:
@@ -174,16 +174,28 @@ def parse_packages(body: bytes, packages: Iterable[str]) -> tuple[int, tuple[Deb
     Only stanzas of the named ones go through the parser: the files hold thousands.
     """
     wanted = {package.encode() for package in packages}
-    names = re.findall(rb"^Package:[ \t]*(\S+)", body, re.MULTILINE)
-    if not names and body.strip():
+    count, chosen, size = 0, [], 0
+    for stanza in _stanzas(body):
+        if match := _PACKAGE.search(stanza):
+            count += 1
+            if match[1] in wanted:
+                chosen.append(stanza)
+                size += len(stanza)
+        if size > _MOST_CHOSEN or (chosen and len(chosen[-1]) > _LONGEST_STANZA):
+            raise SourceChanged("the Packages file says more of a package than allowed")
+    if not count and body.strip():
         raise SourceChanged("the Packages file has another form")
-    chosen = b"\n\n".join(part for part in _STANZA.split(body) if _package_of(part) in wanted)
-    return len(names), tuple(_debs(chosen))
+    return count, tuple(_debs(b"\n\n".join(chosen)))
 
 
-def _package_of(stanza: bytes) -> bytes | None:
-    match = re.search(rb"^Package:[ \t]*(\S+)", stanza, re.MULTILINE)
-    return match[1] if match else None
+def _stanzas(body: bytes) -> Iterator[bytes]:
+    begin = 0
+    for number, gap in enumerate(_STANZA.finditer(body)):
+        if number == _MOST_STANZAS:
+            raise SourceChanged("the Packages file holds more packages than allowed", limit=_MOST_STANZAS)
+        yield body[begin : gap.start()]
+        begin = gap.end()
+    yield body[begin:]
 
 
 def _debs(stanzas: bytes) -> Iterator[Deb]:

@@ -14,14 +14,18 @@ from github.Requester import Requester
 
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.client import USER_AGENT, Fetched, Fetcher
+from watcher.sources.bounded import check_json
 
 _PER_PAGE = 100
+_MOST_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class _Api:
     fetcher: Fetcher
     url: str
+    left: list[int]
+    """Bytes that the pages of one list may still have: PyGithub keeps them all."""
 
 
 _API: ContextVar[_Api] = ContextVar("api")
@@ -32,7 +36,7 @@ def releases(fetcher: Fetcher, api_url: str, repo: str, token: str | None, at_mo
 
     What refuses, limits or is cut off comes as the fetcher's own error, with the time to wait.
     """
-    with _bridged(_Api(fetcher, api_url)):
+    with _bridged(_Api(fetcher, api_url, [_MOST_BYTES])):
         auth = Auth.Token(token) if token else None
         github = Github(
             auth=auth,
@@ -97,6 +101,10 @@ class _HttpConnection:
         answer = api.fetcher.get(url, headers=self._headers)
         if not answer.body.lstrip().startswith(b"["):  # PyGithub takes null for an empty list, and text for a row
             raise SourceChanged("GitHub's list of releases has another form", url=api.url)
+        check_json(answer.body)
+        api.left[0] -= len(answer.body)
+        if api.left[0] < 0:
+            raise SourceChanged("GitHub's list of releases is longer than allowed", limit_bytes=_MOST_BYTES)
         return _Answer(answer)
 
     def close(self) -> None:

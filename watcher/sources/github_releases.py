@@ -7,11 +7,10 @@ would change their flag and notes at the next look, and make events of it.
 """
 
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +19,8 @@ from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.client import Validators
 from watcher.fetch.holds import HostHolds
 from watcher.model.facts import Fact, FactKind, Poll
-from watcher.sources.base import Cursor, PolledSource, check_not_emptied, is_prerelease
+from watcher.sources.base import Cursor, PolledSource, check_not_emptied, is_over, is_prerelease, moment
+from watcher.sources.feed_document import MAX_FEED, parse_document
 
 API_AT_LEAST_EVERY = timedelta(days=7)
 MAX_RELEASES = 10_000
@@ -51,7 +51,7 @@ class GitHubReleasesSource(PolledSource):
     def __init__(self, config: GitHubReleasesConfig, holds: HostHolds, token: str | None) -> None:
         super().__init__(config, config.kind, holds)
         self._repo = config.repo
-        self._api_url = str(config.api_url).rstrip("/")
+        self._api_url = self._fetcher.address(str(config.api_url)).rstrip("/")
         self._feed_url = str(config.feed_url) if config.feed_url else feed_address(self._api_url, config.repo)
         self._token = token
         self._now = holds.now
@@ -59,23 +59,24 @@ class GitHubReleasesSource(PolledSource):
     def _look(self, cursor: Cursor) -> Poll:
         feed = self._feed(cursor)
         is_same = feed.entries is not None and feed.entries == cursor.get("entries")
-        if is_same and not self._is_api_due(cursor.get("api_at")):
+        if is_same and not is_over(cursor.get("api_at"), API_AT_LEAST_EVERY, self._now()):
             return Poll(None, self._write_cursor({**cursor, "feed": feed.validators}))
-        facts = self._releases()
+        found = self._releases()
+        facts = parse_releases(found)
         check_not_emptied(len(facts), cursor.get("releases"))
         after: Cursor = {"api_at": self._now().isoformat(), "releases": len(facts)}
         missing = sorted(feed.tags - {fact.name for fact in facts})
         if missing and missing != cursor.get("missing"):
             # the API may lag behind the feed: it is asked again next time. Twice missing, it is a tag without a release
-            return Poll(facts, self._write_cursor({**after, "missing": missing}))
+            return Poll(facts, self._write_cursor({**after, "missing": missing}), listed=len(found))
         kept = {"feed": feed.validators, "entries": feed.entries, "missing": missing or cursor.get("missing")}
-        return Poll(facts, self._write_cursor({**after, **kept}))
+        return Poll(facts, self._write_cursor({**after, **kept}), listed=len(found))
 
     def _feed(self, cursor: Cursor) -> "_Feed":
         """Ask the feed. Where it cannot be read the API knows better; a host that wants to be left alone is let be."""
         known = Validators.from_dict(cursor.get("feed"))
         try:
-            answer = self._fetcher.get(self._feed_url, validators=known)
+            answer = self._fetcher.get(self._feed_url, validators=known, max_body=MAX_FEED)
             if answer.not_modified:
                 return _Feed(known.to_dict(), cursor.get("entries"))
             entries = parse_feed(answer.body)
@@ -87,17 +88,10 @@ class GitHubReleasesSource(PolledSource):
             return _Feed({}, None)
         return _Feed(answer.validators.to_dict(), _digest_of(entries), frozenset(entry.tag for entry in entries))
 
-    def _is_api_due(self, asked_at: object) -> bool:
-        try:
-            return not timedelta(0) <= self._now() - datetime.fromisoformat(str(asked_at)) < API_AT_LEAST_EVERY
-        except (ValueError, TypeError):
-            return True
-
-    def _releases(self) -> tuple[Fact, ...]:
+    def _releases(self) -> Sequence[Mapping[str, Any]]:
         from watcher.sources.github_api import releases
 
-        found = releases(self._fetcher, self._api_url, self._repo, self._token, MAX_RELEASES)
-        return parse_releases(found)
+        return releases(self._fetcher, self._api_url, self._repo, self._token, MAX_RELEASES)
 
 
 def feed_address(api_url: str, repo: str) -> str:
@@ -111,19 +105,7 @@ def feed_address(api_url: str, repo: str) -> str:
 
 def parse_feed(body: bytes) -> tuple[FeedEntry, ...]:
     """Return the entries of a releases feed. Raises SourceChanged on anything else."""
-    import feedparser
-
-    try:
-        feed = feedparser.parse(io.BytesIO(body))  # a stream: text would be tried as an address first
-        entries = [
-            (str(entry.get("id", "")), str(entry.get("link", "")), str(entry.get("updated", "")))
-            for entry in feed.entries
-        ]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, RecursionError, LookupError):
-        raise SourceChanged("the feed of releases cannot be read") from None
-    if not feed.get("version") or (feed.get("bozo") and not entries):
-        raise SourceChanged("the answer is not a feed of releases")
-    return tuple(FeedEntry(_tag(identity, link), updated) for identity, link, updated in entries)
+    return tuple(FeedEntry(_tag(entry.identity, entry.link), entry.updated) for entry in parse_document(body))
 
 
 def parse_releases(found: Sequence[Mapping[str, Any]]) -> tuple[Fact, ...]:
@@ -138,16 +120,20 @@ def _fact(release: Mapping[str, Any]) -> Fact:
     if not isinstance(tag, str) or not tag:
         raise SourceChanged("a release has no tag")
     version = tag[1:] if re.match(r"v\d", tag) else tag
-    notes = hashlib.sha256(str(release.get("body") or "").encode("utf-8", "replace")).hexdigest()[:16]
+    notes = hashlib.sha256(_text(release.get("body")).encode("utf-8", "replace")).hexdigest()[:16]
     return Fact(
         FactKind.RELEASE,
         name=tag,
         version=version,
-        url=str(release.get("html_url") or ""),
-        published_at=_moment(release.get("published_at")),
+        url=_text(release.get("html_url")),
+        published_at=moment(release.get("published_at")),
         prerelease=release.get("prerelease") is True or is_prerelease(version),
-        detail={"notes": notes, "title": str(release.get("name") or "")},
+        detail={"notes": notes, "title": _text(release.get("name"))},
     )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _tag(identity: str, link: str) -> str:
@@ -161,10 +147,3 @@ def _tag(identity: str, link: str) -> str:
 def _digest_of(entries: Iterable[FeedEntry]) -> str:
     lines = sorted(f"{entry.tag} {entry.updated}" for entry in entries)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
-    except (ValueError, OverflowError):
-        return None

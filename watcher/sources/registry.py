@@ -1,17 +1,17 @@
 """The registry protocol: where a repository is, how to get in, and what manifests say."""
 
-import json
 import re
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlencode
 
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.client import Fetched, Fetcher
 from watcher.fetch.hosts import resolve
 from watcher.fetch.refusals import shown
+from watcher.sources.base import json_object
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -21,9 +21,10 @@ ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIF
 """All four: a registry converts, or picks another one, where a type is missing, and the digest changes with it."""
 
 _HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-_CHALLENGE = re.compile(r'([a-zA-Z]+)="([^"]*)"')
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_CHALLENGE = re.compile(r'\b([a-zA-Z]+)="([^"]*)"')
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_MOST_CHILDREN, _LONGEST_ARCHITECTURE = 1_000, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def parse_challenge(header: str) -> dict[str, str]:
 
 
 def parse_token(body: bytes) -> str:
-    answer = _object(body, "the token service did not answer as such")
+    answer = json_object(body, "the token service did not answer as such")
     token = answer.get("token") or answer.get("access_token")
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise SourceChanged("the token service sent no token")
@@ -155,44 +156,55 @@ def parse_token(body: bytes) -> str:
 
 def parse_tags(body: bytes) -> tuple[str, ...]:
     """Return the tags of one page of `tags/list`; a repository without any sends null. Raises SourceChanged."""
-    tags = _object(body, "the registry's list of tags has another form").get("tags", ())
+    tags = json_object(body, "the registry's list of tags has another form").get("tags", ())
     if tags is None:
         return ()
-    if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags):
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and TAG.fullmatch(tag) for tag in tags):
         raise SourceChanged("the registry's list of tags has another form")
     return tuple(tags)
 
 
 def parse_manifest(body: bytes) -> Manifest:
     """Return an index or manifest; attestations (architecture `unknown`) are no children. Raises SourceChanged."""
-    answer = _object(body, "the registry's manifest has another form")
+    answer = json_object(body, "the registry's manifest has another form")
     if isinstance(listed := answer.get("manifests"), list):
+        if len(listed) > _MOST_CHILDREN:
+            raise SourceChanged("the registry's index names more images than allowed", limit=_MOST_CHILDREN)
         return Manifest(children=tuple(child for entry in listed if (child := _child(entry))))
     config = answer.get("config")
     digest = config.get("digest") if isinstance(config, dict) else None
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise SourceChanged("the registry's manifest names no configuration", media_type=answer.get("mediaType"))
     return Manifest(config=digest)
 
 
 def parse_architecture(body: bytes) -> str | None:
     """Return the architecture in an image's configuration, None where it does not say. Raises SourceChanged."""
-    architecture = _object(body, "the image's configuration has another form").get("architecture")
-    return architecture if isinstance(architecture, str) and architecture else None
+    architecture = json_object(body, "the image's configuration has another form").get("architecture")
+    return architecture if isinstance(architecture, str) and _is_architecture(architecture) else None
+
+
+def _is_architecture(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST_ARCHITECTURE and name != "unknown"
 
 
 def _child(entry: object) -> tuple[str, str, str] | None:
     if not isinstance(entry, dict):
         raise SourceChanged("the registry's manifest has another form")
-    platform, digest = entry.get("platform"), entry.get("digest")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    digest, platform = entry.get("digest"), linux_platform(entry.get("platform"))
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise SourceChanged("the registry's index names something without a digest")
+    return (*platform, digest) if platform else None
+
+
+def linux_platform(platform: object) -> tuple[str, str] | None:
+    """Return architecture and variant of what runs on Linux; None for anything else, an attestation too."""
     if not isinstance(platform, dict) or platform.get("os") != "linux":
         return None
     architecture, variant = platform.get("architecture"), platform.get("variant")
-    if not isinstance(architecture, str) or architecture == "unknown":
+    if not isinstance(architecture, str) or not _is_architecture(architecture):
         return None
-    return architecture, variant if isinstance(variant, str) else "", digest
+    return architecture, variant if isinstance(variant, str) else ""
 
 
 def _base(registry: str) -> str:
@@ -200,13 +212,3 @@ def _base(registry: str) -> str:
         return "https://registry-1.docker.io"
     name = registry.partition(":")[0]
     return f"{'http' if name == 'localhost' or name.startswith('127.') else 'https'}://{registry}"
-
-
-def _object(body: bytes, otherwise: str) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise SourceChanged(otherwise)
-    return answer

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -27,7 +27,13 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else moment_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
+        return None if value is None else _moment(value)
+
+
+@lru_cache(maxsize=1024)
+def _moment(text: str) -> datetime:
+    """Return the stamp of a stored form; what one look brought has one and the same."""
+    return datetime.fromisoformat(text)
 
 
 def moment_text(when: datetime) -> str:

@@ -1,5 +1,6 @@
 """Open the database, keep its schema current, and turn SQLite's troubles into sentences that say what to do."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from watcher.errors import StoreError
+from watcher.errors import OtherRevision, StoreError
 from watcher.store.tables import metadata
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it equal to alembic's head, so that opening need not import alembic."""
 FILE_NAME = "watcher.db"
 BUSY_SECONDS = 10.0
@@ -40,6 +41,9 @@ _SENTENCES = {
 }
 _OTHERWISE = "the database could not be read or written; `watcher doctor` says more"
 
+# it prints a traceback of what interrupts the closing of a connection, and raises that all the same
+logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
+
 
 class Store:
     """The open database of one `data_dir`; safe between threads."""
@@ -55,6 +59,15 @@ class Store:
         Raises StoreError, and then nothing of it is stored.
         """
         with store_errors(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Lend a transaction that only reads: it sees one state of the database, and neither waits nor makes wait.
+
+        Raises StoreError.
+        """
+        with store_errors(self.path), self._engine.execution_options(begin="BEGIN").begin() as connection:
             yield connection
 
     def backup(self, target: Path) -> None:
@@ -98,7 +111,7 @@ def _make_schema(path: Path, engine: Engine) -> str | None:
 def open_store_readonly(data_dir: Path) -> Store:
     """Open an existing database to read it as it stands, writing nothing, not even on a full or read-only disk.
 
-    Raises StoreError where there is none, or where it has another revision.
+    Raises StoreError where there is none, and OtherRevision where it has another one.
     """
     path = data_dir / FILE_NAME
     if not path.is_file():
@@ -114,7 +127,8 @@ def open_store_readonly(data_dir: Path) -> Store:
             if revision == REVISION:
                 return Store(path, engine)
             engine.dispose()
-            raise StoreError("the database has another revision; run `watcher db upgrade`", found=revision)
+            sentence = "the database has another revision; `watcher check-now` brings it up to date"
+            raise OtherRevision(sentence, found=revision, known=REVISION)
     raise StoreError(_SENTENCES[sqlite3.SQLITE_CANTOPEN], path=str(path))
 
 
@@ -195,7 +209,7 @@ def _engine(url: str, foreign_keys: bool, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", begin))
 
     return engine
 

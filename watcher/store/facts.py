@@ -1,14 +1,16 @@
-"""What the sources show: facts, events, what is remembered of each source, and the hosts to leave alone."""
+"""What the sources show: facts, events, what is remembered of each source, and what their hosts ask of us."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select
+from sqlalchemy import Integer, Row, Select, delete, func, insert, select
 
+from watcher.model.budget import Budget
 from watcher.model.facts import Event, Fact, KnownFact, SourceState, Traffic
 from watcher.store.database import Transaction
+from watcher.store.tables import budgets as told_budgets
 from watcher.store.tables import events, facts, sources
 from watcher.store.tables import holds as held_hosts
 from watcher.store.upsert import CHUNK, chunks, upsert
@@ -38,6 +40,21 @@ def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
     """Return every fact with its source's name, in order of source and key."""
     found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).order_by(facts.c.source, facts.c.key))
     return tuple((row[0], _known(row[1:])) for row in found)
+
+
+def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tuple[tuple[str, Fact], ...]:
+    """Return, beside their sources' names, the newest facts that the first look found and upstream dates so late."""
+    query = select(facts.c.source, *_FACT).where(facts.c.published_at >= when)
+    query = query.where(facts.c.baseline.is_(True), facts.c.withdrawn.is_(False))
+    found = tx.execute(query.order_by(facts.c.published_at.desc(), facts.c.source, facts.c.key).limit(limit))
+    return tuple((row[0], _fact(row[1:])) for row in found)
+
+
+def counts(tx: Transaction) -> dict[str, int]:
+    """Return how many facts each source shows, counted by the database."""
+    shown = func.sum(facts.c.withdrawn.is_(False), type_=Integer)
+    rows = tx.execute(select(facts.c.source, shown).group_by(facts.c.source))
+    return {row.source: row[1] for row in rows}
 
 
 def save_look(
@@ -72,6 +89,9 @@ def save_source_state(tx: Transaction, state: SourceState) -> None:
         "requests": state.traffic.requests,
         "not_modified": state.traffic.not_modified,
         "bytes": state.traffic.bytes,
+        "moved_to_host": state.moved_to_host,
+        "newest": state.newest,
+        "newest_at": state.newest_at,
     }
     upsert(tx, sources, [row])
 
@@ -100,10 +120,23 @@ def holds(tx: Transaction) -> dict[str, datetime]:
 
 
 def save_holds(tx: Transaction, current: Mapping[str, datetime]) -> None:
-    """Keep exactly these holds: one that is not named any more has ended."""
+    """Keep exactly these holds: one that is not named any more has ended, so read what others kept before."""
     tx.execute(delete(held_hosts))
     if current:
         tx.execute(insert(held_hosts), [{"host": host, "until": until} for host, until in current.items()])
+
+
+def budgets(tx: Transaction) -> tuple[Budget, ...]:
+    """Return what hosts last told of their rate limits, in order of the host."""
+    found = tx.execute(select(told_budgets).order_by(told_budgets.c.host))
+    return tuple(Budget(row.host, row.limit, row.remaining, row.resets_at, row.seen_at) for row in found)
+
+
+def save_budgets(tx: Transaction, current: Iterable[Budget]) -> None:
+    """Keep exactly these budgets: what is not named any more is history, so read what others kept before."""
+    tx.execute(delete(told_budgets))
+    if rows := [asdict(budget) for budget in current]:
+        tx.execute(insert(told_budgets), rows)
 
 
 def _row_of(source: str, known: KnownFact) -> dict[str, Any]:
@@ -127,8 +160,12 @@ def _row_of(source: str, known: KnownFact) -> dict[str, Any]:
     }
 
 
+def _fact(values: tuple[Any, ...]) -> Fact:
+    return Fact(*values)
+
+
 def _known(values: tuple[Any, ...]) -> KnownFact:
-    return KnownFact(Fact(*values[:_FIELDS]), *values[_FIELDS:])
+    return KnownFact(_fact(values[:_FIELDS]), *values[_FIELDS:])
 
 
 def _state(row: Row[Any]) -> SourceState:
@@ -144,6 +181,9 @@ def _state(row: Row[Any]) -> SourceState:
         told=row.told,
         error=row.error,
         traffic=Traffic(row.requests, row.not_modified, row.bytes),
+        moved_to_host=row.moved_to_host,
+        newest=row.newest,
+        newest_at=row.newest_at,
     )
 
 

@@ -34,6 +34,9 @@ sources = Table(
     Column("requests", Integer, nullable=False),
     Column("not_modified", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
+    Column("moved_to_host", Written),
+    Column("newest", Written),
+    Column("newest_at", Moment),
 )
 
 # the primary key serves known_facts, which reads one source at each look
@@ -76,6 +79,16 @@ holds = Table(
     metadata,
     Column("host", Written, primary_key=True),
     Column("until", Moment, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("host", Written, primary_key=True),
+    Column("limit", Integer),
+    Column("remaining", Integer, nullable=False),
+    Column("resets_at", Moment),
+    Column("seen_at", Moment, nullable=False),
 )
 
 # the primary key serves static_of; the same file listed by two sources is read, and kept, for each

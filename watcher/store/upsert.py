@@ -1,10 +1,11 @@
 """Insert or change rows by their primary key, thousands at a time; rows that stay equal are not written."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Table, or_
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Table, or_
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from watcher.store.database import Transaction
 
@@ -23,20 +24,21 @@ def upsert(
     """Write `rows`, found again by the columns `by` (else the primary key); one that is there keeps its `kept`."""
     if not rows:
         return
-    keys = set(by) or {column.name for column in table.primary_key.columns}
+    keys = tuple(by) or tuple(column.name for column in table.primary_key.columns)
+    changing = tuple(name for name in rows[0] if name not in keys and name not in kept)
+    tx.execute(_statement(table, keys, changing), list(rows))
+
+
+@cache
+def _statement(table: Table, keys: tuple[str, ...], changing: tuple[str, ...]) -> Insert:
+    """Return the statement; putting it together takes longer than running it."""
     statement = insert(table)
-    changing: list[Column[Any]] = [
-        column
-        for column in table.columns
-        if column.name in rows[0] and column.name not in keys and column.name not in kept
-    ]
     new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=sorted(keys),
-        set_={column.name: new[column.name] for column in changing},
-        where=or_(*(column.is_distinct_from(new[column.name]) for column in changing)),
+    return statement.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: new[name] for name in changing},
+        where=or_(*(table.c[name].is_distinct_from(new[name]) for name in changing)),
     )
-    tx.execute(statement, list(rows))
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -1,0 +1,75 @@
+"""How the sources do: which are stale, and what is to be told of that. A source that moved is told, too."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from watcher.config.sources import SourceConfig
+from watcher.jobs.means import Means
+from watcher.model.facts import KnownFact, SourceState
+from watcher.model.notice import Notice, NoticeKind
+from watcher.planner.health import Stale, staleness
+from watcher.store import facts as fact_store
+from watcher.store import outbox
+from watcher.store.database import Transaction
+
+TOLD_AFTER = 3
+"""Failed looks in a row, before anything is told of them: networks come up late, upstreams have bad minutes."""
+SOURCE_STALE, SOURCE_MOVED = "source-stale", "source-moved"
+"""Topics of notices: their subjects are names of sources."""
+
+
+def rhythm_of(means: Means, config: SourceConfig) -> timedelta:
+    """Return how often a source is looked at on the schedule."""
+    return config.every or means.settings.schedule.every
+
+
+def stale_sources(
+    means: Means, states: Mapping[str, SourceState], facts: Iterable[tuple[str, KnownFact]]
+) -> dict[str, Stale]:
+    """Return the configured sources that are stale now, by name, in the order of the configuration."""
+    known: dict[str, list[KnownFact]] = {}
+    for name, fact in facts:
+        known.setdefault(name, []).append(fact)
+    now = means.clock.now()
+    found = {
+        one.name: staleness(one, states.get(one.name), known.get(one.name, ()), rhythm_of(means, one), now)
+        for one in means.settings.sources
+    }
+    return {name: stale for name, stale in found.items() if stale is not None}
+
+
+def note_stale(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> None:
+    """Put into the outbox, once, which source went stale under our eyes.
+
+    One that could not be read is trouble, after its failure was told; one that went quiet is news. What was quiet
+    already when it was first seen is only shown.
+    """
+    with means.store.transaction() as tx:
+        states = fact_store.source_states(tx)
+        for name, stale in stale_sources(means, states, facts).items():
+            state, since = states[name], stale.since.isoformat()
+            if stale.is_unseen and state.failures >= TOLD_AFTER:
+                key = _unseen_key(name, stale.since)
+                outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, SOURCE_STALE, (name,), means.clock.now()))
+            elif not stale.is_unseen and (state.baseline_at is None or stale.began > state.baseline_at):
+                key = f"source:{name}:quiet:{since}"
+                outbox.enqueue(tx, Notice(NoticeKind.NEWS, key, SOURCE_STALE, (name,), means.clock.now()))
+
+
+def failure_key(means: Means, config: SourceConfig, state: SourceState) -> str:
+    """Return the key of the notice of a failure; a source that is unseen for long by then is told of with it."""
+    now = means.clock.now()
+    if stale := staleness(config, state, (), rhythm_of(means, config), now):
+        return _unseen_key(config.name, stale.since)
+    return f"source:{config.name}:failed:{(state.last_ok or now).isoformat()}"
+
+
+def _unseen_key(name: str, since: datetime) -> str:
+    return f"source:{name}:stale:{since.isoformat()}"
+
+
+def note_move(tx: Transaction, before: SourceState, after: SourceState, now: datetime) -> None:
+    """Put into the outbox that a source answers from another host; once per host."""
+    if after.moved_to_host not in (None, before.moved_to_host):
+        key = f"source:{after.name}:moved:{after.moved_to_host}"
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, SOURCE_MOVED, (after.name,), now))

@@ -1,0 +1,134 @@
+"""Write the page: gather what it shows and hand it over. A page that cannot be written is said, and stops nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from watcher.config.pip import PREFIX
+from watcher.config.sources import (
+    AptConfig,
+    DeviceConfig,
+    DockerHubConfig,
+    FeedConfig,
+    GitHubReleasesConfig,
+    GitHubThreadsConfig,
+    OciTagsConfig,
+    SimpleIndexConfig,
+    SourceConfig,
+    WheelListingConfig,
+)
+from watcher.errors import StoreError
+from watcher.fetch.logins import without_login
+from watcher.host.lease import lease_holder
+from watcher.jobs.announce import owed_reports
+from watcher.jobs.means import Means
+from watcher.model.answer import Answer
+from watcher.model.facts import SourceState
+from watcher.model.trial import Trial
+from watcher.page.facts import PageFacts, SourceRow
+from watcher.page.write import write_page
+from watcher.planner.health import is_news
+from watcher.planner.pins import resolved
+from watcher.store import facts as fact_store
+from watcher.store import statics, trials
+from watcher.store.database import Transaction
+
+MOST_EVENTS, MOST_BEFORE, MOST_TRIALS = 400, 200, 20
+_MOST_READ = 400
+"""What the filters of the sources leave out is read too."""
+_YEAR = timedelta(days=365)
+
+
+def publish(means: Means, answer: Answer) -> None:
+    """Write the page as things stand now. Never raises: what the page shows was done and stored before."""
+    try:
+        write_page(means.data_dir, page_facts(means, answer))
+    except (OSError, StoreError) as error:
+        means.say(f"the page was not written: {error}")
+    except Exception as error:  # noqa: BLE001  a bug of ours in the page must not fail a check
+        means.say(f"the page was not written, by an error of the watcher itself: {type(error).__name__}: {error}")
+
+
+def page_facts(means: Means, answer: Answer) -> PageFacts:
+    """Return what the page shows. Raises StoreError."""
+    settings, now = means.settings, means.clock.now()
+    configs = {one.name: one for one in settings.sources}
+    with means.store.transaction() as tx:
+        states, shown = fact_store.source_states(tx), fact_store.counts(tx)
+        ledger, tried = resolved(statics.static_records(tx), settings.bug.component), _trials(tx, answer)
+        events = fact_store.events_since(tx, now - _YEAR, MOST_EVENTS + 1)
+        before = fact_store.baseline_published_since(tx, now - _YEAR, _MOST_READ)
+    heard = [(name, fact) for name, fact in before if name in configs and is_news(configs[name], fact)]
+    return PageFacts(
+        device=settings.device.name,
+        component=settings.bug.component,
+        engine=settings.trial.engine,
+        answer=answer,
+        now=now,
+        statics=ledger,
+        events=events[-MOST_EVENTS:],
+        before=tuple(heard[:MOST_BEFORE]),
+        sources=tuple(
+            replace(_row(one, states.get(one.name), shown.get(one.name, 0)), stale=answer.stale.get(one.name))
+            for one in settings.sources
+        ),
+        trials=_shown(tried, answer.trial_id),
+        owed=owed_reports(means.data_dir),
+        trial_is_alive=lease_holder(means.data_dir) is not None,
+        more_events=len(events) > MOST_EVENTS,
+        more_trials=len(tried) > MOST_TRIALS,
+    )
+
+
+def _trials(tx: Transaction, answer: Answer) -> tuple[Trial, ...]:
+    """Return one trial more than are shown, and the one that the answer stands on where it is older."""
+    last = trials.trials(tx, MOST_TRIALS + 1)
+    if answer.trial_id is None or any(one.id == answer.trial_id for one in last):
+        return last
+    deciding = trials.trial(tx, answer.trial_id)
+    return (*last, deciding) if deciding else last
+
+
+def _shown(tried: Sequence[Trial], deciding: int | None) -> tuple[Trial, ...]:
+    return (*tried[:MOST_TRIALS], *(one for one in tried[MOST_TRIALS:] if one.id == deciding))
+
+
+def _row(config: SourceConfig, state: SourceState | None, facts: int) -> SourceRow:
+    return SourceRow(
+        name=config.name,
+        kind=config.kind,
+        pages=pages_of(config),
+        facts=facts,
+        state=state,
+        enabled=config.enabled,
+    )
+
+
+def pages_of(config: SourceConfig) -> tuple[str, ...]:
+    """Return the addresses, without logins, at which a person can look at what a source watches.
+
+    There are none for the device itself, nor for a page that only pip could name.
+    """
+    return tuple(without_login(url) for url in _addresses(config) if not url.startswith(PREFIX))
+
+
+def _addresses(config: SourceConfig) -> tuple[str, ...]:
+    match config:
+        case SimpleIndexConfig() | WheelListingConfig() | FeedConfig():
+            return (str(config.url),)
+        case GitHubReleasesConfig():
+            return (f"https://github.com/{config.repo}/releases",)
+        case GitHubThreadsConfig():  # GitHub leads from there to a pull request of that number
+            return tuple(f"https://github.com/{thread.replace('#', '/issues/')}" for thread in config.threads)
+        case OciTagsConfig() | DockerHubConfig():
+            from watcher.sources.registry import Repository
+
+            registry = str(config.registry_url) if config.registry_url else None
+            return (Repository.of(config.image, registry).page(""),)
+        case AptConfig():
+            return tuple(map(str, config.urls))
+        case DeviceConfig():
+            return ()
+        case _:
+            assert_never(config)

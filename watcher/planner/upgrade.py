@@ -1,0 +1,91 @@
+"""What another L4T would open: the same facts, judged for this device as it would be after an upgrade. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.version import Version
+
+from watcher.config.sources import SourceConfig
+from watcher.model.device import DeviceFacts, DeviceState
+from watcher.model.facts import FactKind, KnownFact
+from watcher.model.trial import Candidate
+from watcher.planner.candidates import candidates, engine_of
+from watcher.planner.compatibility import runs_on
+from watcher.planner.ledger import Ledger
+from watcher.planner.versions import debian_key, parse_version
+
+CORE, JETPACK = "nvidia-l4t-core", "nvidia-jetpack"
+"""The packages whose versions name the L4T, and the JetPack that goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """An L4T that sources show and this device does not run, with the newest image that it opens.
+
+    Attributes:
+        jetpack: as its package calls itself in the same dist; None where no source shows it.
+        fix: how that image is known to carry the fix, as a clause; None where it is not.
+    """
+
+    l4t: str
+    jetpack: str | None
+    candidate: Candidate
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        return f"JetPack {self.jetpack} (L4T r{self.l4t})" if self.jetpack else f"L4T r{self.l4t}"
+
+
+def best_upgrade(ledger: Ledger) -> Upgrade | None:
+    """Return the smallest step up that opens an image with the fix, else the smallest that opens any."""
+    found = [upgrade for line in _lines_above(ledger) if (upgrade := _opened(ledger, *line))]
+    return next((one for one in found if one.fix), None) or next(iter(found), None)
+
+
+def _lines_above(ledger: Ledger) -> Iterator[tuple[str, str | None]]:
+    """Yield (newest L4T, JetPack) of each dist above the device's own L4T that its board can run, lowest first."""
+    here = parse_version(ledger.device.state.l4t)
+    newest = _newest_by_dist(ledger.facts)
+    dists = {dist for _, dist in newest}
+    lines = sorted((version, dist) for dist in dists if (version := _l4t_of_dist(dist, newest.get((CORE, dist)))))
+    for version, dist in lines:
+        if here is not None and version > here and runs_on(version.major, ledger.device):
+            jetpack = newest.get((JETPACK, dist), "").partition("+")[0]
+            yield str(version), jetpack or None
+
+
+def _l4t_of_dist(dist: str, core: str | None) -> Version | None:
+    """Return the newest L4T of a dist: its core package's, else as much of it as the dist's own name says."""
+    return l4t_of(core) or parse_version(dist.removeprefix("r"))
+
+
+def _newest_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[str, str], str]:
+    newest: dict[tuple[str, str], str] = {}
+    for _, known in facts:
+        fact = known.fact
+        if fact.kind is not FactKind.DEB or known.withdrawn or not fact.version:
+            continue
+        package, _, dist = fact.name.partition(" ")
+        if package in (CORE, JETPACK):
+            newest[package, dist] = max(newest.get((package, dist), ""), fact.version, key=debian_key)
+    return newest
+
+
+def l4t_of(debian_version: str | None) -> Version | None:
+    """Return 39.2.1 of `39.2.1-20260806224157`: the suffix is the time of the build."""
+    return parse_version((debian_version or "").partition("-")[0])
+
+
+def _opened(ledger: Ledger, l4t: str, jetpack: str | None) -> Upgrade | None:
+    device = replace(ledger.device, state=DeviceState(l4t=l4t), jetpack=jetpack)
+    then = [one for one in _candidates(ledger, device) if one.compatible]
+    now = {one.fingerprint for one in ledger.candidates if one.compatible}
+    opened = [one for one in then if one.fingerprint not in now]
+    best = next((one for one in opened if ledger.fix_of(one)), None) or next(iter(opened), None)
+    return Upgrade(l4t, jetpack, best, ledger.fix_of(best)) if best else None
+
+
+def _candidates(ledger: Ledger, device: DeviceFacts) -> tuple[Candidate, ...]:
+    engines = {ledger.engine.id: ledger.engine}
+    sources: dict[str, SourceConfig] = {one.name: one for one in ledger.sources if engine_of(one, engines)}
+    return candidates(((sources[name], known) for name, known in ledger.facts if name in sources), engines, device)
