@@ -1,6 +1,7 @@
 """Where requests may go: the configured host, hosts allowed by name, and nothing but http and https."""
 
-from urllib.parse import urljoin, urlsplit
+from functools import lru_cache
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.fetch.logins import without_login
@@ -40,10 +41,17 @@ def check_allowed(origin: str, url: str, allowed_hosts: frozenset[str]) -> None:
 def _name_and_port(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
-        name, port = parts.hostname, parts.port
+        return _place(parts.scheme, parts.netloc)
     except ValueError:
         raise SourceChanged("a link of the upstream is not an address") from None
-    if parts.scheme not in _PORTS or not name:
-        raise SourceChanged("a link of the upstream is neither http nor https", scheme=parts.scheme)
+
+
+@lru_cache(maxsize=1024)
+def _place(scheme: str, netloc: str) -> tuple[str, int]:
+    """Return name and port. All links of a page lead to a few places. Raises SourceChanged, ValueError."""
+    parts = SplitResult(scheme, netloc, "", "", "")
+    name, port = parts.hostname, parts.port
+    if scheme not in _PORTS or not name:
+        raise SourceChanged("a link of the upstream is neither http nor https", scheme=scheme)
     name = f"[{name}]" if ":" in name else name
-    return name.lower().rstrip("."), port or _PORTS[parts.scheme]
+    return name.lower().rstrip("."), port or _PORTS[scheme]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from watcher.errors import SourceChanged
 from watcher.fetch.hosts import resolve
@@ -76,8 +76,8 @@ def link_at(page: str, href: str) -> tuple[str, str] | None:
     if len(href) > LONGEST_URL:
         return None
     try:
-        url, fragment = urldefrag(resolve(page, href))
-    except (SourceChanged, ValueError):
+        url, _, fragment = resolve(page, href).partition("#")
+    except SourceChanged:
         return None
     return url, fragment
 
