@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --exclude-newer "7 days"
 DESELECT := not gpu and not jetson
+# each worker has a container engine of its own; a test that ends early takes over from one that is still busy
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test test-engines check format bench lock wheel image clean
 
@@ -16,7 +18,7 @@ demo: .venv/.runtime ## the whole loop on this machine, without a device or the 
 
 test: .venv/.dev ## everything but the slow tier, against real servers
 	tests/system-packages.sh
-	$(BIN)/python -m pytest -m "not engines and $(DESELECT)" $(TESTS)
+	$(BIN)/python -m pytest -m "not engines and $(DESELECT)" $(SIDE_BY_SIDE) $(TESTS)
 
 test-engines: .venv/.dev ## the slow tier: real vLLM, real PyTorch wheels
 	tests/system-packages.sh

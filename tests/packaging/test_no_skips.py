@@ -17,6 +17,7 @@ _TESTS = {
 }
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize(
     ("kind", "ci", "fails"),
     [
@@ -27,10 +28,13 @@ _TESTS = {
         ("fails as expected", "true", False),
     ],
 )
-def test_a_skip_fails_the_run_only_in_ci(tmp_path: Path, kind: str, ci: str, fails: bool) -> None:
+def test_a_skip_fails_the_run_only_in_ci(tmp_path: Path, kind: str, ci: str, fails: bool, workers: str) -> None:
     (tmp_path / "test_it.py").write_text("def test_passes() -> None:\n    pass\n")
     (tmp_path / "test_other.py").write_text(_TESTS[kind])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.no_skips", "--rootdir", str(tmp_path), str(tmp_path)]
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-n", workers, "-p", "tests.no_skips"),
+        *("--rootdir", str(tmp_path), str(tmp_path)),
+    ]
     environ = {**os.environ, "CI": ci, "PYTHONPATH": str(CHECKOUT), "PYTEST_ADDOPTS": "-c /dev/null"}
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
     assert (done.returncode != 0) == fails, done.stdout
