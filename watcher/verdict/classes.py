@@ -60,14 +60,14 @@ CLASSES: dict[FailureClass, ClassRow] = {
     ),
 }
 
-_DETAILS = {
+DETAILS = {
     "refused-at-start": "The engine's own check found too little free memory at start: free memory (other programs, "
     "page cache) or lower the memory share, then retry.",
     "context": "Ask for a shorter context, or leave more memory to the cache.",
     "settings": "A setting of ours or yours was rejected: correct the profile's environment or arguments.",
 }
 _OWNERS = {"settings": Owner.CONFIGURATION}
-_OF_THE_PROFILE = frozenset(_DETAILS)
+_OF_THE_PROFILE = frozenset(DETAILS)
 
 
 def owner_of(failure_class: FailureClass, detail: str | None = None) -> Owner:
@@ -77,7 +77,7 @@ def owner_of(failure_class: FailureClass, detail: str | None = None) -> Owner:
 
 def next_step(failure_class: FailureClass, detail: str | None = None) -> str:
     """Return one sentence for a person."""
-    return _DETAILS.get(detail or "", CLASSES[failure_class].next_step)
+    return DETAILS.get(detail or "", CLASSES[failure_class].next_step)
 
 
 def is_bench(failure_class: FailureClass) -> bool:
