@@ -7,11 +7,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --exclude-newer "7 days"
+KILLS ?= 1000
 DESELECT := not gpu and not jetson
 # each worker has a container engine of its own; a test that ends early takes over from one that is still busy
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-engines check format bench lock wheel image clean
+.PHONY: demo test test-engines check format bench kills lock wheel image clean
 
 demo: .venv/.runtime ## the whole loop on this machine, without a device or the internet
 	$(BIN)/python -m watcher demo $(DEMO)
@@ -20,7 +21,7 @@ test: .venv/.dev ## everything but the slow tier, against real servers
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m "not engines and $(DESELECT)" $(SIDE_BY_SIDE) $(TESTS)
 
-test-engines: .venv/.dev ## the slow tier: real vLLM, real PyTorch wheels
+test-engines: .venv/.dev ## the slow tier: real vLLM, real llama.cpp, real PyTorch wheels
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m "engines and $(DESELECT)" $(TESTS)
 
@@ -36,6 +37,10 @@ format: .venv/.dev
 
 bench: .venv/.dev ## the costs, measured on this machine
 	$(BIN)/python -m tests.bench
+
+kills: .venv/.dev ## trials killed at random, to be run at night: what was there before must be there again
+	tests/system-packages.sh
+	$(BIN)/python -m tests.faults.kills --kills $(KILLS)
 
 lock: .venv/.dev ## versions that fit pyproject.toml and are a week old at least; review the difference
 	$(LOCK) pyproject.toml -o requirements.lock

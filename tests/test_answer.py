@@ -12,7 +12,7 @@ from watcher.config.bugs import BugSettings, read_bug
 from watcher.config.sources import GitHubReleasesConfig, SimpleIndexConfig
 from watcher.model.answer import Answer
 from watcher.model.facts import Fact, FactKind, KnownFact
-from watcher.model.trial import Candidate, Outcome
+from watcher.model.trial import Candidate, Outcome, Overlay, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticReading, StaticRecord
 
 JP6 = SimpleIndexConfig.model_validate(
@@ -243,3 +243,45 @@ def test_the_next_step_after_a_failure_that_is_not_the_bug_is_about_that_failure
     got = answer(candidates=[NEW], trials=[short])
     assert got.headline == ("The bug is fixed in dustynv/vllm:0.33.0-r36.4, but vLLM fails on orin-nx (genuine-oom).")
     assert got.next_step.startswith("Free memory or name a profile that asks for less")
+
+
+def over(image: Candidate, of: StaticRecord) -> Candidate:
+    laid = Overlay("torch", of.name, of.version or "", of.digest, "https://x/t.whl", of.source)
+    return replace(image, fingerprint=f"{of.digest} over it", overlay=laid)
+
+
+def probe_of(one: Candidate, state: BugState, number: int = 7) -> Trial:
+    basis = (Rung.STATIC, Rung.PROBE)
+    return trial(one, bug=state, bring_up=BringUp.UNTRIED, basis=basis, number=number)
+
+
+def test_what_the_probe_saw_of_a_wheel_speaks_for_the_wheel_and_never_for_its_image() -> None:
+    read = wheel("2.14.0", BugState.FIXED)
+    laid = over(NEW, read)
+    tried = trial(NEW, bug=BugState.PRESENT, bring_up=BringUp.WORKS, number=3)
+    told = answer(candidates=[NEW, laid], statics=[read], trials=[tried, probe_of(laid, BugState.FIXED)])
+    assert (told.bug, told.bring_up, told.trial_id, told.candidate) == (BugState.PRESENT, BringUp.WORKS, 3, NEW)
+    assert told.fixed_in == {"torch": "2.14.0"}
+    assert "the probe saw it fixed here in trial 7" in told.headline
+
+
+def test_where_nothing_was_tried_a_probed_wheel_speaks_by_what_the_device_showed() -> None:
+    read = wheel("2.14.0", BugState.FIXED)
+    laid = over(OLD, read)
+    told = answer(candidates=[OLD, laid], statics=[read], trials=[probe_of(laid, BugState.PRESENT)])
+    assert (told.bug, told.bring_up, told.candidate) == (BugState.PRESENT, BringUp.UNTRIED, None)
+    assert (told.basis, told.trial_id) == ((Rung.STATIC, Rung.PROBE), 7)
+    assert told.fixed_in is None, "seen on the device beats read from bytes"
+
+
+def test_a_probe_without_an_answer_leaves_what_the_bytes_say() -> None:
+    read = wheel("2.14.0", BugState.FIXED)
+    laid = over(OLD, read)
+    told = answer(candidates=[OLD, laid], statics=[read], trials=[probe_of(laid, BugState.UNKNOWN)])
+    assert (told.bug, told.basis, told.trial_id) == (BugState.FIXED, (Rung.STATIC,), None)
+
+
+def test_a_candidate_with_a_wheel_over_it_is_not_what_there_is_to_try() -> None:
+    laid = replace(over(NEW, wheel("2.14.0", BugState.FIXED)), due=True)
+    told = answer(candidates=[laid], statics=[])
+    assert told.next_step.startswith("Wait for")

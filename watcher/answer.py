@@ -14,9 +14,10 @@ from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticRecord
+from watcher.planner.boot import confirmation, doubt_about, tried_again
 from watcher.planner.candidates import newest_first
 from watcher.planner.compatibility import jetpack_line
-from watcher.planner.ledger import Fix, Ledger, standing
+from watcher.planner.ledger import Fix, Ledger, probed_wheels, seen_here, standing
 from watcher.planner.pins import resolved
 from watcher.planner.upgrade import best_upgrade
 from watcher.planner.versions import parse_version, public
@@ -67,12 +68,19 @@ def stand(
         stale: by name, a sentence for each source that is quiet past its rhythm, or was not seen for long.
     """
     ledger = open_ledger(
-        device=device, bug=bug, engine=engine, candidates=candidates, statics=statics, facts=facts, sources=sources
+        device=device,
+        bug=bug,
+        engine=engine,
+        candidates=candidates,
+        statics=statics,
+        facts=facts,
+        sources=sources,
+        trials=trials,
     )
     shown = newest_first(one for one in ledger.candidates if one.engine == engine.id)
     tried = _tried(ledger, shown, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
-    view = _View(ledger, shown, place, _to_try(shown, tried))
+    view = _View(ledger, shown, place, _to_try(shown, tried), _to_confirm(place, trials, device))
     return Answer(
         device=device.name,
         bug_id=bug.id,
@@ -99,11 +107,17 @@ def open_ledger(
     statics: Sequence[StaticRecord] = (),
     facts: Sequence[tuple[str, KnownFact]] = (),
     sources: Sequence[SourceConfig] = (),
+    trials: Sequence[Trial] = (),
 ) -> Ledger:
-    """Return the ledger that an answer and the meaning of an event are read from."""
-    there = _still_there(candidates, facts)
-    read = resolved(standing(statics, facts), bug.component)
-    return Ledger(bug, engine, device, there, read, facts, sources)
+    """Return the ledger that an answer and the meaning of an event are read from.
+
+    What the probe saw of a wheel on this device speaks for the wheel, never for the image that it was laid over.
+    """
+    there = _still_there([one for one in candidates if one.overlay is None], facts)
+    ours = [one for one in trials if one.bug_id == bug.id and one.device_state.key == device.state.key]
+    probed = probed_wheels(ours)
+    read = resolved(standing(seen_here(statics, probed), facts), bug.component)
+    return Ledger(bug, engine, device, there, read, facts, sources, probed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +153,15 @@ class _Tried:
 class _View:
     """What the words are made from; `shown` are the engine's candidates, newest first.
 
-    `to_try` is the newest that this device could use, where it was not tried yet.
+    `to_try` is the newest that this device could use, where it was not tried yet; `to_confirm` says how to make sure of
+    weak evidence.
     """
 
     ledger: Ledger
     shown: tuple[Candidate, ...]
     place: _Place
     to_try: Candidate | None
+    to_confirm: str | None
 
 
 def _still_there(candidates: Sequence[Candidate], facts: Sequence[tuple[str, KnownFact]]) -> tuple[Candidate, ...]:
@@ -162,6 +178,16 @@ def _to_try(shown: Sequence[Candidate], tried: Sequence[_Tried]) -> Candidate | 
     return None if is_known else newest
 
 
+def _to_confirm(place: _Place, trials: Sequence[Trial], device: DeviceFacts) -> str | None:
+    """Return what makes sure of a verdict that left over memory may have caused. It is offered, never due."""
+    if place.trial is None or doubt_about(place.trial, trials) is None:
+        return None
+    weak, image = f"trial {place.trial.id} is weak evidence", place.trial.candidate.image
+    if place.trial.device_state.boot_id != device.state.boot_id:
+        return f"{weak}, and the device was started since: {tried_again(image)} confirms it"
+    return f"{weak} after GPU failures on the same boot; to confirm, {confirmation(image)}"
+
+
 def _tried(ledger: Ledger, shown: Sequence[Candidate], trials: Sequence[Trial]) -> tuple[_Tried, ...]:
     """Return what this device could run and has a verdict, newest first.
 
@@ -170,7 +196,8 @@ def _tried(ledger: Ledger, shown: Sequence[Candidate], trials: Sequence[Trial]) 
     listed = {one.fingerprint: one for one in shown}
     found: dict[str, list[Trial]] = {}
     for trial in sorted(trials, key=_ended):
-        is_ours = trial.candidate.engine == ledger.engine.id and trial.bug_id == ledger.bug.id
+        is_image = trial.candidate.engine == ledger.engine.id and trial.candidate.overlay is None
+        is_ours = is_image and trial.bug_id == ledger.bug.id
         if is_ours and trial.outcome is Outcome.VERDICT and trial.device_state.key == ledger.device.state.key:
             found.setdefault(trial.candidate.fingerprint, []).append(trial)
     named = {key: listed.get(key) or rows[-1].candidate for key, rows in found.items()}
@@ -219,7 +246,12 @@ def _place_of_bytes(ledger: Ledger, shown: Sequence[Candidate]) -> _Place:
         if candidate.compatible and record is not None:
             return _read(record, candidate.image, candidate)
     wheel = ledger.newest_wheel()
-    return _read(wheel, wheel.name, None) if wheel else _Place()
+    if wheel is None:
+        return _Place()
+    trial = ledger.probed.get(wheel.digest)
+    if trial is None:
+        return _read(wheel, wheel.name, None)
+    return _Place(trial.bug, trial=trial, basis=trial.basis, since=_ended(trial), artefact=wheel.name)
 
 
 def _read(record: StaticRecord, artefact: str, candidate: Candidate | None) -> _Place:
@@ -267,7 +299,7 @@ def _headline(view: _View) -> str:
     place, ledger = view.place, view.ledger
     failure = place.trial.failure_class if place.trial else None
     said = _HEADLINES[place.bring_up, place.bug].format(
-        engine=ledger.engine.title,
+        engine=ledger.engine.shown_title,
         device=ledger.device.name,
         artefact=place.artefact,
         why=f" ({failure.value})" if failure else "",
@@ -287,7 +319,10 @@ def _fixed_upstream(view: _View, fix: Fix) -> str:
         said += f", first {_title(ledger, fix_of_engine.component)} with it {fix_of_engine}"
     device = jetpack_line(ledger.device.state.l4t) or ledger.device.name
     if (wheel := ledger.usable_fix()) is not None:
-        said += f", for {device} as {wheel.name}" + (", in no image yet" if view.to_try is None else "")
+        probe = ledger.probed.get(wheel.digest)
+        said += f", for {device} as {wheel.name}"
+        said += f" (the probe saw it fixed here in trial {probe.id})" if probe else ""
+        said += ", in no image yet" if view.to_try is None else ""
     else:
         said += f", {'nothing' if view.to_try is None else 'not known'} yet for {device}"
     return f"{said}: waits for {_trial_or_build(view, 'bug').what}"
@@ -298,7 +333,7 @@ def _title(ledger: Ledger, component: str) -> str:
 
 
 def _next_step(view: _View, auto_missing: Sequence[str], stale: Mapping[str, str]) -> str:
-    parts = [_step(view, bool(auto_missing))]
+    parts = [_step(view, bool(auto_missing)), *filter(None, (view.to_confirm,))]
     if auto_missing:
         are = "is" if len(auto_missing) == 1 else "are"
         parts.append(f"automatic trials are off until {', '.join(auto_missing)} {are} set in config.toml")

@@ -54,7 +54,7 @@ def build_host(settings: Settings) -> Host | None:
         return None
     from watcher.host.docker_host import DockerHost
 
-    return DockerHost(device.docker, device, owner=str(settings.store.data_dir))
+    return DockerHost(device.docker, device, owner=str(settings.store.data_dir), commands=settings.trial.command_words)
 
 
 def _device_alone(device: DeviceSection) -> DeviceFacts:

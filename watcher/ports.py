@@ -12,6 +12,8 @@ from watcher.model.trial import ServiceReport
 
 ReportProgress = Callable[[str], None]
 """Takes one line for a person who waits."""
+NotePull = Callable[[str, frozenset[str]], None]
+"""Takes the reference that is about to be pulled, and the ids of all images that are there before it."""
 
 
 class Source(Protocol):
@@ -66,6 +68,10 @@ class Host(Protocol):
 
     def facts(self) -> DeviceFacts: ...
 
+    def gpu_users(self) -> tuple[str, ...]:
+        """Return the names of running containers that may use the GPU, the trial's own aside."""
+        ...
+
     def free_disk(self) -> int | None:
         """Return free bytes where images are kept; None when that cannot be seen."""
         ...
@@ -74,11 +80,21 @@ class Host(Protocol):
         """Return an image that is already in the engine; `reference` is an id, a tag or `repository@digest`."""
         ...
 
-    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
-        """Pull by digest (`deadline` on the monotonic clock) and return it; an image already there is not pulled."""
+    def pull(
+        self, image: str, digest: str | None, report: ReportProgress, deadline: float, begins: NotePull
+    ) -> LocalImage:
+        """Pull by digest (`deadline` on the monotonic clock) and return it; an image already there is not pulled.
+
+        `begins` is called before the first byte. Raises Refused for what another attempt would not change.
+        """
         ...
 
-    def remove_image(self, image_id: str) -> None: ...
+    def remove_image(self, reference: str) -> None:
+        """Remove an image by the name under which it was pulled, unless somebody tagged it since.
+
+        Raises HostError while a container uses it.
+        """
+        ...
 
     def open_image(self, image: LocalImage) -> Reader: ...
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.bench.compared import compared
 from tests.bench.measured import Row, Run, run, table, typical
+from tests.bench.trial import trials
 from watcher.demo import stub_engine
 from watcher.demo.torch_build import LIBRARY
 from watcher.demo.world import World, sources_toml
@@ -30,7 +31,7 @@ _LOADED = 0.5
 
 def main() -> None:
     before = os.getloadavg()[0]
-    rows = [*_commands(), *_with_the_world(), _log_scan(), *compared()]
+    rows = [*_commands(), *_with_the_world(), _log_scan(), *trials(), *compared()]
     print(table(rows))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"\nMedians of several runs; the highest peak. {machine}; load before it began: {before:.1f}.")

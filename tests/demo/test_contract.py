@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.host.contract import HostContract, HostWorld
+from tests.host.contract import HostContract, HostWorld, unnoted
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
 from watcher.demo.year import DAYS, NVIDIA, UPSTREAM
@@ -26,7 +26,7 @@ class TestSimulatedHost(HostContract):
         host = SimulatedHost()
         deadline = time.monotonic() + 10
         failing, healthy = (
-            host.pull(f"{upstream.image(repository)}:{tag}", None, lambda _: None, deadline).id
+            host.pull(f"{upstream.image(repository)}:{tag}", None, lambda _: None, deadline, unnoted).id
             for repository, tag in ((NVIDIA, "latest-jetson-orin"), (UPSTREAM, "v0.33.0"))
         )
         yield HostWorld(

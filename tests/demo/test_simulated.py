@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.host.contract import unnoted
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
 from watcher.demo.year import DAYS, NVIDIA, UPSTREAM
@@ -35,7 +36,7 @@ BROKEN, FIXED = (NVIDIA, "r36.4-tegra-aarch64-cu126-22.04"), (UPSTREAM, "v0.33.0
 
 def _pulled(host: SimulatedHost, world: World, image: tuple[str, str]) -> LocalImage:
     repository, tag = image
-    return host.pull(f"{world.image(repository)}:{tag}", None, lambda _: None, time.monotonic() + 10)
+    return host.pull(f"{world.image(repository)}:{tag}", None, lambda _: None, time.monotonic() + 10, unnoted)
 
 
 def _log(host: SimulatedHost, container: str) -> str:
@@ -79,13 +80,13 @@ def test_a_blob_that_does_not_fit_its_digest_is_refused(host: SimulatedHost) -> 
         world.registry.blobs = dict.fromkeys(world.registry.blobs, b"something else")
         tag = next(iter(world.registry.tags[NVIDIA]))
         with pytest.raises(HostError, match="something else than was asked for"):
-            host.pull(f"{world.image(NVIDIA)}:{tag}", None, lambda _: None, time.monotonic() + 10)
+            host.pull(f"{world.image(NVIDIA)}:{tag}", None, lambda _: None, time.monotonic() + 10, unnoted)
     assert host.images == {}
 
 
 def test_an_image_that_is_there_is_not_pulled_again(host: SimulatedHost, world: World) -> None:
     first = _pulled(host, world, BROKEN)
-    again = host.pull(f"{world.image(NVIDIA)}:{BROKEN[1]}", first.digest, lambda _: None, time.monotonic())
+    again = host.pull(f"{world.image(NVIDIA)}:{BROKEN[1]}", first.digest, lambda _: None, time.monotonic(), unnoted)
     assert (first.pulled, again.pulled, again.id) == (True, False, first.id)
 
 

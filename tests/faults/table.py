@@ -11,7 +11,7 @@ from importlib import import_module
 
 from tests.places import CHECKOUT
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("test_deaths", "test_displaced", "test_candidates")
 """Test modules of this package that have `ROWS`, in the order of the page."""
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- fault matrix: made by `python -m tests.faults.table --write` -->", "<!-- end of the fault matrix -->"

@@ -2,13 +2,13 @@
 
 import time
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
 from watcher.errors import CannotStart
-from watcher.model.container import ContainerSpec, OwedService
+from watcher.model.container import ContainerSpec, LaidFiles, OwedService
 from watcher.model.trial import ServiceState
 from watcher.ports import Host
 
@@ -50,6 +50,10 @@ def is_well(base: str) -> bool:
         return False
 
 
+def unnoted(reference: str, there: frozenset[str]) -> None:
+    """Let a pull begin that nobody keeps books of."""
+
+
 class HostContract:
     """Collected only through subclasses, whose names begin with `Test`."""
 
@@ -71,6 +75,15 @@ class HostContract:
     def test_an_image_without_the_command_cannot_start(self, world: HostWorld) -> None:
         with pytest.raises(CannotStart):
             world.host.start(world.without_command)
+        world.host.remove_trial()
+
+    def test_files_that_cannot_be_laid_are_the_candidates_fault(self, world: HostWorld) -> None:
+        def tar() -> Iterator[bytes]:
+            yield b""
+            raise CannotStart("a member is damaged")
+
+        with pytest.raises(CannotStart, match="a member is damaged"):
+            world.host.start(replace(world.healthy, laid=LaidFiles("/laid", tar)))
         world.host.remove_trial()
 
     def test_what_was_removed_does_not_exist_any_more(self, world: HostWorld) -> None:
@@ -124,6 +137,12 @@ class HostContract:
         assert facts.memory_total is not None
         assert 0 < facts.memory_available <= facts.memory_total
         assert facts.runtimes
+
+    def test_the_trial_container_is_not_among_those_who_use_the_gpu(self, world: HostWorld) -> None:
+        before = world.host.gpu_users()
+        world.host.start(replace(world.healthy, runtime="nvidia"))
+        assert world.host.gpu_users() == before
+        world.host.remove_trial()
 
     @staticmethod
     def _settles(host: Host, owed: OwedService) -> None:

@@ -2,6 +2,7 @@
 
 import time
 
+from tests.host.contract import unnoted
 from tests.real.docker import PrivateDaemon
 from tests.real.stub_engine import stub_image
 from watcher.config.settings import DeviceSection
@@ -18,7 +19,7 @@ def test_an_image_that_was_built_here_is_not_asked_of_a_registry(clean_engine: P
         candidate = named_candidate(TAG, "vllm", host.find_image(TAG))
         assert candidate.digest == image
         stub_image(clean_engine.client(), TAG, "assert")  # the tag moved on meanwhile
-        found = host.pull(candidate.image, candidate.digest, lambda _line: None, time.monotonic() + 30)
+        found = host.pull(candidate.image, candidate.digest, lambda _line: None, time.monotonic() + 30, unnoted)
     finally:
         host.close()
     assert (found.id, found.reference, found.pulled) == (image, TAG, False)

@@ -6,7 +6,9 @@ import resource
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,11 +16,13 @@ from tests.host.contract import is_well, wait_for
 from tests.host.docker_world import DockerWorld, device_section
 from tests.real.docker import private_daemon, reused_folder
 from tests.real.stub_engine import service_image, stub_image
+from watcher.config.engines import Allow, Profile
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.docker_host import DockerHost
-from watcher.host.isolation import container_config
+from watcher.host.isolation import container_config, wants_outside
 from watcher.host.names import TRIAL
 from watcher.model.container import ContainerSpec, Mount
+from watcher.trial.seen import allowed_beyond
 
 DAC_READ_SEARCH = 1 << 2
 STATUS = """
@@ -101,6 +105,56 @@ def test_what_a_profile_names_is_loosened_and_nothing_else(docker: DockerWorld) 
     assert wrote == "wrote"
     assert json.loads(privileges)[2] == "0"
     assert f"{DAC_READ_SEARCH:016x}" not in privileges
+
+
+LOOSENED = {
+    "network": {"Dns", "DnsOptions"},  # and the network is no internal one
+    "writable-root": {"ReadonlyRootfs", "Tmpfs"},
+    "host-ipc": {"IpcMode"},
+    "capabilities": {"CapAdd", "CapDrop"},
+    "new-privileges": {"SecurityOpt"},
+}
+
+
+@pytest.mark.parametrize("name", get_args(Allow))
+def test_each_name_loosens_exactly_what_it_says_and_the_report_shows_it(name: Allow) -> None:
+    strict = ContainerSpec(image="i", entrypoint=("x",), writable=("/cache",))
+    loose = replace(strict, allow=(name,), ipc="host" if name == "host-ipc" else None)
+    before, after = (container_config(spec, "unix:///s") for spec in (strict, loose))
+    held, now = before.pop("HostConfig"), after.pop("HostConfig")
+    assert before == after
+    assert {key for key in {*held, *now} if held.get(key) != now.get(key)} == LOOSENED[name]
+    assert wants_outside(loose) == (name == "network")
+    (shown,) = allowed_beyond(Profile(name="plain", allow=(name,)))
+    assert f"profile plain ran with {name} allowed" in str(shown)
+
+
+def test_it_sees_no_docker_socket_no_others_processes_and_no_disk(docker: DockerWorld) -> None:
+    docker.service("assistant")
+    code = """
+import os, stat
+print([path for path in ("/var/run/docker.sock", "/run/docker.sock") if os.path.exists(path)])
+print(sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) == sorted((1, os.getpid())))
+print([name for name in os.listdir("/dev") if stat.S_ISBLK(os.stat(f"/dev/{name}").st_mode)])
+try:
+    os.mknod("/scratch/disk", stat.S_IFBLK | 0o600, os.makedev(7, 0)); print("made a disk")
+except OSError as error:
+    print(error.strerror)
+"""
+    said = docker.output(docker.script(code, writable=("/scratch",))).splitlines()
+    assert said == ["[]", "True", "[]", "Operation not permitted"]
+
+
+def test_known_limit_what_listens_on_the_gateways_address_is_seen(docker: DockerWorld) -> None:
+    docker.host.start(docker.spec())
+    (network,) = docker.client.networks.list(names=[TRIAL])
+    network.reload()
+    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    with socket.create_server((gateway, 0)) as listening:
+        port = listening.getsockname()[1]
+        code = f"import socket; socket.create_connection(('{gateway}', {port}), 5); print('reached')"
+        ended, said = docker.client.containers.get(TRIAL).exec_run(["python3", "-c", code])
+    assert (ended, said) == (0, b"reached\n")
 
 
 def test_limits_shared_memory_and_init_are_set(docker: DockerWorld) -> None:

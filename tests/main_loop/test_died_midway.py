@@ -4,7 +4,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.main_loop.test_killed import IMAGE, scene_of, stage_now
+from tests.main_loop.one_trial import IMAGE, scene_of, stage_now
 from tests.main_loop.test_outcomes import TORCH
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import ASSISTANT, OWN_POLICY, Scene, scene_with

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.main_loop.test_killed import IMAGE, scene_of, stage_now
+from tests.main_loop.one_trial import IMAGE, scene_of, stage_now
 from tests.page.reading import Page
 from tests.real.docker import PrivateDaemon
-from tests.real.scene import ASSISTANT, Scene
+from tests.real.scene import Scene
 from tests.real.stub_engine import StubMode, stub_image
 
 TORCH = "/usr/lib/python3/dist-packages/torch/__init__.py"
@@ -69,23 +69,6 @@ def test_a_probe_that_hangs_says_nothing_and_the_engine_is_tried_all_the_same(
     scene.assert_all_is_as_before()
 
 
-def test_with_the_bug_shown_and_unless_present_the_service_is_never_stopped(
-    clean_engine: PrivateDaemon, tmp_path: Path
-) -> None:
-    from tests.artifacts.builders import LIBRARY, PRESENT
-
-    scene = scene_of(clean_engine, tmp_path, "healthy")
-    files = {f"/usr/local/lib/python3.11/dist-packages/{LIBRARY}": (PRESENT, 0o644)}
-    stub_image(clean_engine.client(), IMAGE, "healthy", files)
-    scene.table["trial"]["bring_up"] = "unless-present"
-    began = scene.assistant()["State"]["StartedAt"]
-    trial = trial_of(scene)
-    assert (trial["bug"], trial["bring_up"]) == ({"id": "cuda-allocator", "state": "present"}, "untried")
-    assert (trial["failure_class"], trial["displaced"]) == ("allocator-nvml-assert", [])
-    assert scene.assistant()["State"]["StartedAt"] == began, "not stopped"
-    scene.assert_all_is_as_before()
-
-
 def test_a_trial_container_that_somebody_removes_is_no_evidence(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
     scene = scene_of(clean_engine, tmp_path, "never-ready")
     running = scene.started("trial", "run", IMAGE, "--json")
@@ -95,19 +78,6 @@ def test_a_trial_container_that_somebody_removes_is_no_evidence(clean_engine: Pr
     assert running.returncode == 6, output + trouble
     (trial,) = scene.answer("trials")["trials"]
     assert (trial["outcome"], trial["bug"]["state"], trial["bring_up"]) == ("bench", "unknown", "untried")
-    scene.assert_all_is_as_before()
-
-
-def test_a_service_that_somebody_starts_again_ends_the_trial(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
-    scene = scene_of(clean_engine, tmp_path, "never-ready")
-    running = scene.started("trial", "run", IMAGE, "--json")
-    scene.wait_until(lambda: stage_now(scene) == "ready")
-    clean_engine.client().containers.get(ASSISTANT).start()
-    output, trouble = running.communicate(timeout=60)
-    assert running.returncode == 6, output + trouble
-    (trial,) = scene.answer("trials")["trials"]
-    assert trial["outcome"] == "bench"
-    assert "runs again" in trial["reason"]
     scene.assert_all_is_as_before()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.main_loop.test_killed import IMAGE, scene_of, stage_now
+from tests.main_loop.one_trial import IMAGE, scene_of, stage_now
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import Scene
 

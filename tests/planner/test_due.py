@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.planner.worlds import HOUR, NOW, candidate, orin, trial
 from watcher.config.values import parse_window
 from watcher.model.trial import Candidate, Outcome, Trial
-from watcher.planner.due import FIRST_DELAY, Rules, Standing, is_quarantined, next_due, next_start, plan
+from watcher.planner.due import FIRST_DELAY, Rules, Standing, next_due, next_start, plan
 
 RULES = Rules(engine="vllm")
 STANDING = Standing(device=orin(), setup="setup-1", now=NOW)
@@ -44,6 +44,9 @@ def test_what_was_there_at_the_first_look_is_never_due() -> None:
 def test_what_cannot_run_or_was_skipped_is_never_due() -> None:
     assert not is_due(replace(NEWS, compatible=False))
     assert not is_due(replace(NEWS, skipped=True))
+    assert not is_due(replace(NEWS, skipped=True), check_now=True)
+    assert waits(replace(NEWS, skipped=True)) is not None
+    assert waits(replace(NEWS, skipped=True, compatible=False)) is None
 
 
 def test_the_same_content_is_never_tried_twice_on_the_same_ground() -> None:
@@ -183,16 +186,6 @@ def test_the_next_start_is_foreseen() -> None:
     assert next_start([NEWS], (), rules, STANDING) == (NEWS, NOW + 4 * HOUR)
     assert next_start([NEWS], (trial(NEWS),), rules, STANDING) is None
     assert next_start([NEWS], (), replace(rules, auto_missing=("trial.displace",)), STANDING) is None
-
-
-def test_two_bench_trials_in_a_row_on_one_boot_are_the_quarantine() -> None:
-    bench = [trial(NEWS, Outcome.BENCH, ended=NOW - hours * HOUR) for hours in (2, 1)]
-    assert is_quarantined(bench, "boot-1")
-    assert not is_quarantined(bench, "boot-2")
-    assert not is_quarantined(bench[:1], "boot-1")
-    assert not is_quarantined([*bench, trial(NEWS, ended=NOW)], "boot-1")
-    assert is_quarantined([*bench, trial(NEWS, Outcome.REFUSED, ended=NOW)], "boot-1")
-    assert not is_quarantined(bench, "boot-1", cleared_at=NOW)
 
 
 NAMES = st.sampled_from(["0.33.0-r36.4", "0.32.0-r36.4", "0.9.3-r36.4", "r36.4", "latest-jetson-orin"])

@@ -1,4 +1,4 @@
-"""A small Debian with Python in a Docker image, made without a registry: debootstrap once, then import."""
+"""Small Debians with Python in Docker images, made without a registry: debootstrap once, then import."""
 
 import fcntl
 import hashlib
@@ -20,18 +20,32 @@ if TYPE_CHECKING:
 
 BASE = "watcher-test/base:1"
 SUITE = "bookworm"
-_PACKAGES = "python3-minimal,libpython3-stdlib,ca-certificates,libgomp1,libnuma1"
+SYSTEMD = "watcher-test/systemd:1"
+_PYTHON = "python3-minimal,libpython3-stdlib,ca-certificates"
+_PACKAGES = {
+    BASE: f"{_PYTHON},libgomp1,libnuma1",
+    SYSTEMD: f"{_PYTHON},systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd",
+}
 _CONTENT = "watcher-test.content"
 
 
 def base_image(client: "DockerClient") -> str:
     """Return the tag of the base image, made on first use. Raises CannotRunHere with what is missing."""
-    if not client.images.list(name=BASE):
-        repository, _, tag = BASE.partition(":")
+    return _debian(client, BASE)
+
+
+def systemd_image(client: "DockerClient") -> str:
+    """Return the tag of an image whose /sbin/init is systemd, made on first use. Raises CannotRunHere."""
+    return _debian(client, SYSTEMD)
+
+
+def _debian(client: "DockerClient", name: str) -> str:
+    if not client.images.list(name=name):
+        repository, _, tag = name.partition(":")
         client.api.import_image_from_file(
-            str(_root_archive()), repository=repository, tag=tag, changes=[f"LABEL {CACHED}=1", 'CMD ["/bin/sh"]']
+            str(_root_archive(name)), repository=repository, tag=tag, changes=[f"LABEL {CACHED}=1", 'CMD ["/bin/sh"]']
         )
-    return BASE
+    return name
 
 
 def build_image(
@@ -91,18 +105,18 @@ def _split(tag: str) -> tuple[str, str]:
     return repository, name
 
 
-def _root_archive() -> Path:
+def _root_archive(name: str) -> Path:
     """Return the packed root file system, made once per checkout."""
-    archive = CACHE / "base-1.tar"
+    archive = CACHE / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "base-1.lock").open("w") as lock:
+    with archive.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.exists():
-            _make_archive(archive)
+            _make_archive(archive, _PACKAGES[name])
     return archive
 
 
-def _make_archive(archive: Path) -> None:
+def _make_archive(archive: Path, packages: str) -> None:
     if os.geteuid() != 0:
         raise CannotRunHere("making the base image needs root (debootstrap)")
     program = shutil.which("debootstrap", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -110,7 +124,7 @@ def _make_archive(archive: Path) -> None:
         raise CannotRunHere("not installed: debootstrap (Debian: apt-get install debootstrap)")
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         root = Path(folder) / "root"
-        command = [program, "--variant=minbase", f"--include={_PACKAGES}", SUITE, str(root), *_mirror()]
+        command = [program, "--variant=minbase", f"--include={packages}", SUITE, str(root), *_mirror()]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CannotRunHere(f"debootstrap failed: {(done.stdout + done.stderr)[-800:]}")

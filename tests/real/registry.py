@@ -1,10 +1,13 @@
 """Debian's `docker-registry` on loopback, and images pushed into it by plain HTTP."""
 
+import gzip
 import hashlib
+import io
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +30,11 @@ storage:
   delete: {{enabled: true}}
   filesystem: {{rootdirectory: {folder}}}
 http: {{addr: "127.0.0.1:{port}"}}
-"""
+{auth}"""
+_LOGIN = "auth: {{htpasswd: {{realm: lab, path: {file}}}}}\n"
+USER, PASSWORD = "lab-user", "the-password-of-the-lab"
+_HTPASSWD = f"{USER}:$2b$04$iBGH0N1MSU6cTQ5slSSrXOYKSYIlkWA6978a2ywO1Eytm5Sy3Nuna\n"
+"""The password as bcrypt has it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,21 @@ class Registry:
         digest, _ = self._push_manifest(repository, architecture, content, tag)
         return Pushed(digest, {architecture: digest})
 
+    def push_image(self, repository: str, tag: str, layers: Sequence[Mapping[str, bytes]]) -> str:
+        """Push an image that a Docker engine on x86-64 can pull, each layer being files by path; return its digest."""
+        packed = [_layer(files) for files in layers]
+        config = _json(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {"Env": ["PATH=/bin"]},
+                "rootfs": {"type": "layers", "diff_ids": [_digest(gzip.decompress(layer)) for layer in packed]},
+            }
+        )
+        body = self._push_blobs(repository, config, packed)
+        self._put_manifest(repository, tag, body, OCI_MANIFEST)
+        return _digest(body)
+
     def delete(self, repository: str, digest: str) -> None:
         """Delete a manifest, and with it every tag that names it."""
         self.client.delete(f"{self.url}/v2/{repository}/manifests/{digest}").raise_for_status()
@@ -81,19 +103,22 @@ class Registry:
         self, repository: str, architecture: str, content: str, tag: str | None = None
     ) -> tuple[str, int]:
         config = _json({"architecture": architecture, "os": "linux", "config": {"Labels": {"content": content}}})
-        layer = content.encode()
-        self._push_blob(repository, config)
-        self._push_blob(repository, layer)
-        body = _json(
+        body = self._push_blobs(repository, config, [content.encode()])
+        self._put_manifest(repository, tag or _digest(body), body, OCI_MANIFEST)
+        return _digest(body), len(body)
+
+    def _push_blobs(self, repository: str, config: bytes, layers: Sequence[bytes]) -> bytes:
+        """Push what a manifest names, and return the manifest."""
+        for blob in (config, *layers):
+            self._push_blob(repository, blob)
+        return _json(
             {
                 "schemaVersion": 2,
                 "mediaType": OCI_MANIFEST,
                 "config": {"mediaType": OCI_CONFIG, "digest": _digest(config), "size": len(config)},
-                "layers": [{"mediaType": OCI_LAYER, "digest": _digest(layer), "size": len(layer)}],
+                "layers": [{"mediaType": OCI_LAYER, "digest": _digest(layer), "size": len(layer)} for layer in layers],
             }
         )
-        self._put_manifest(repository, tag or _digest(body), body, OCI_MANIFEST)
-        return _digest(body), len(body)
 
     def _push_blob(self, repository: str, content: bytes) -> None:
         begun = self.client.post(f"{self.url}/v2/{repository}/blobs/uploads/").raise_for_status()
@@ -113,16 +138,19 @@ class Registry:
 
 
 @contextmanager
-def running_registry(folder: Path) -> Iterator[Registry]:
-    """Run a registry that keeps its data in `folder`, until the block ends."""
-    port = free_port()
+def running_registry(folder: Path, login: bool = False, port: int = 0) -> Iterator[Registry]:
+    """Run a registry that keeps its data in `folder`, until the block ends; `login`: only for USER with PASSWORD."""
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "registry.yml"
-    config.write_text(_CONFIG.format(folder=folder / "data", port=port))
+    passwords = folder / "htpasswd"
+    passwords.write_text(_HTPASSWD)
+    auth = _LOGIN.format(file=passwords) if login else ""
+    config.write_text(_CONFIG.format(folder=folder / "data", port=port, auth=auth))
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, "serve", str(config)], stdout=log, stderr=log)
     try:
-        with httpx.Client() as client:
+        with httpx.Client(auth=(USER, PASSWORD) if login else None) as client:
             registry = Registry(f"http://127.0.0.1:{port}", client)
             wait_until(lambda: _answers(client, f"{registry.url}/v2/"), process, PROGRAM)
             yield registry
@@ -145,6 +173,16 @@ def _answers(client: httpx.Client, url: str) -> bool:
         return client.get(url).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _layer(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)
 
 
 def _json(value: object) -> bytes:

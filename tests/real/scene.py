@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,8 @@ class Scene:
         return attrs
 
     def assistant_is_healthy(self) -> bool:
-        health: str = self.assistant()["State"].get("Health", {}).get("Status", "")
-        return health == "healthy"
+        state = self.assistant()["State"]
+        return bool(state["Running"]) and state.get("Health", {}).get("Status") == "healthy"
 
     def assert_all_is_as_before(self) -> None:
         """Hold that the displaced service runs, healthy, with its own policy, and that nothing of a trial is left."""
@@ -97,10 +97,10 @@ class Scene:
         assert state["HostConfig"]["RestartPolicy"] == OWN_POLICY
         self.assert_nothing_is_left()
 
-    def assert_nothing_is_left(self) -> None:
+    def assert_nothing_is_left(self, services: Collection[str] = (ASSISTANT,)) -> None:
         client = self.docker().client()
-        names = [container.name for container in client.containers.list(all=True)]
-        assert names == [ASSISTANT], f"left over: {names}"
+        names = [str(container.name) for container in client.containers.list(all=True)]
+        assert sorted(names) == sorted(services), f"left over: {names}"
         assert not [network.name for network in client.networks.list() if "watcher" in str(network.name)]
         assert not [tag for image in client.images.list() for tag in image.tags if "watcher-keep" in tag]
         assert not list((self.data_dir / "owed").glob("*"))

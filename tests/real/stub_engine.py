@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 StubMode = Literal[
     "healthy", "assert", "oom", "fixed-oom", "crash", "hang", "exit0", "ignore-term", "never-ready", "die-after-ready",
-    "none",
+    "none", "fork-away", "thread-bomb", "flood", "crash-loop", "tls", "garbage",
+    "endless-body", "endless-headers", "redirect", "closes", "hang-requests",
 ]  # fmt: skip
 _HERE = Path(__file__).parent
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -4,9 +4,13 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
 
     STUB_MODE       healthy | assert | oom | fixed-oom | crash | hang | exit0 | ignore-term | never-ready |
                     die-after-ready
+                    as it comes up: fork-away | thread-bomb | flood | crash-loop | tls
+                    to each question: garbage | endless-body | endless-headers | redirect | closes | hang-requests
     STUB_DELAY      seconds until it is ready or fails (0.3)
     STUB_LIFE       seconds after readiness until `die-after-ready` dies (2)
     STUB_TOOLS      `none`: it never calls a tool (calls)
+    STUB_ELSEWHERE  where `redirect` points
+    STUB_FLOOD      megabytes that `flood` writes (200)
     STUB_MEMORY     bytes that it takes before it is ready (0)
 """
 
@@ -36,6 +40,7 @@ OOM = (
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB. "
     "GPU 0 has a total capacity of 15.29 GiB of which 312.00 MiB is free."
 )
+ODD_ANSWERS = ("garbage", "endless-body", "endless-headers", "redirect", "closes", "hang-requests")
 TEXT = "Hello from the stub engine."
 
 
@@ -62,6 +67,47 @@ def fail(error: str) -> None:
     os._exit(1)
 
 
+def fork_away() -> None:
+    """Leave a grandchild in a session of its own that ignores SIGTERM, and exit well."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(10**6)
+        os._exit(0)
+    say("went to the background")
+    os._exit(0)
+
+
+def bomb() -> None:
+    """Take every process that the limit allows, and go on trying."""
+    started = 0
+    while True:
+        try:
+            threading.Thread(target=time.sleep, args=(10**6,), daemon=True).start()
+            started += 1
+        except RuntimeError:
+            say(f"no more after {started}")
+            time.sleep(1)
+            os._exit(1)
+
+
+def flood() -> None:
+    line = b"(EngineCore pid=7) INFO the same again and again " + b"x" * 975 + b"\n"
+    for _ in range(int(os.environ.get("STUB_FLOOD", "200"))):
+        os.write(1, line * 1024)
+    fail(ASSERT)
+
+
+def crash_again_and_again() -> None:
+    while True:
+        if (child := os.fork()) == 0:
+            say("EngineCore failed to start.", "ERROR")
+            os._exit(1)
+        os.waitpid(child, 0)
+        time.sleep(0.5)
+
+
 def come_up(served: str, port: int) -> None:
     say("version 0.0.0 of the stub", process="APIServer")
     say("Starting to load model")
@@ -86,6 +132,14 @@ def come_up(served: str, port: int) -> None:
             time.sleep(10**6)
         case "exit0":
             os._exit(0)
+        case "fork-away":
+            fork_away()
+        case "thread-bomb":
+            bomb()
+        case "flood":
+            flood()
+        case "crash-loop":
+            crash_again_and_again()
         case "never-ready":
             say("still loading")
             time.sleep(10**6)
@@ -132,6 +186,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if MODE in ODD_ANSWERS:
+            self.close_connection = True
+            self.odd(MODE)
+            return
         if not State.ready or State.dead:
             self.send(503, b"")
             return
@@ -157,6 +215,27 @@ class Handler(BaseHTTPRequestHandler):
             }
         )
 
+    def odd(self, mode: str) -> None:
+        match mode:
+            case "garbage":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 256\r\n\r\n" + bytes(range(256)))
+            case "endless-body":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+                while True:
+                    self.wfile.write(b"[" * 65536)
+            case "endless-headers":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while True:
+                    self.wfile.write(b"X-More: and more\r\n" * 1000)
+            case "redirect":
+                self.send_response(307)
+                self.send_header("Location", os.environ["STUB_ELSEWHERE"])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            case "hang-requests":
+                time.sleep(10**6)
+            # "closes": nothing is said
+
     def stream(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -178,6 +257,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+class TlsServer(ThreadingHTTPServer):
+    """Says what a TLS server says to whoever does not speak TLS: an alert."""
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        request.recv(4096)
+        request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+        self.shutdown_request(request)
 
 
 def answer(ask: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -214,7 +302,7 @@ def main() -> None:
     Handler.served = asked.served_model_name or asked.model
     signal.signal(signal.SIGTERM, end)
     say(f"non-default args: {others}", process="APIServer")
-    server = ThreadingHTTPServer((asked.host, asked.port), Handler)
+    server = (TlsServer if MODE == "tls" else ThreadingHTTPServer)((asked.host, asked.port), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):

@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, [])) for name in self.headers}
         reply = self.web.reply(Asked(self.command, parts.path, query, headers, self.client_address[1]))
         time.sleep(reply.delay)
         try:

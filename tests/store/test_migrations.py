@@ -11,18 +11,27 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from tests.store.examples import NOON, notice
+from tests.store.examples import NOON, candidate, notice
 from watcher.config.place import shipped
 from watcher.errors import StoreError
 from watcher.model.budget import Budget
 from watcher.model.facts import SourceState, Traffic
 from watcher.model.notice import NoticeKind
-from watcher.store import database, facts, migrate, outbox
+from watcher.model.trial import Overlay
+from watcher.store import candidates, database, facts, migrate, outbox, trials
 from watcher.store.database import open_store
 from watcher.store.tables import metadata
 
 REVISIONS = tuple(script.revision for script in ScriptDirectory.from_config(migrate.alembic_config()).walk_revisions())
 ALL = tuple(NoticeKind)
+OVERLAY = Overlay(
+    "torch", "torch-2.14.0-cp310-cp310-linux_aarch64.whl", "2.14.0", "sha256:cc", "https://x/t.whl", "jp6"
+)
+CANDIDATE_OF_0002 = (
+    '{"engine":"vllm","image":"example/vllm:f1","digest":"sha256:bb","fingerprint":"f1","source":"","compatible":false,'
+    '"reasons":[],"due":false,"waiting_for":null,"version":null,"published_at":null,"first_seen":null,"baseline":false,'
+    '"skipped":false,"id":1}'
+)
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
@@ -105,6 +114,33 @@ def test_what_0001_remembered_of_a_source_is_there_in_0002(tmp_path: Path) -> No
         assert facts.budgets(tx) == ()
         facts.save_source_state(tx, replace(before, moved_to_host="new.example"))
         facts.save_budgets(tx, [Budget("a.example", 60, 57, NOON, NOON)])
+    store.close()
+
+
+def test_the_candidates_of_0002_have_no_overlay_in_0003(tmp_path: Path) -> None:
+    before, laid = candidate(), replace(candidate("f2"), overlay=OVERLAY)
+    with sqlite3.connect(migrated(tmp_path, "0002")) as connection:
+        connection.execute(
+            "INSERT INTO candidates (engine, fingerprint, image, digest, source, compatible, reasons, due, first_seen,"
+            " baseline, skipped) VALUES (?, ?, ?, ?, '', 0, '[]', 0, '2026-11-02T12:00:00.000000+00:00', 0, 0)",
+            (before.engine, before.fingerprint, before.image, before.digest),
+        )
+        connection.execute(
+            "INSERT INTO trials (candidate_id, candidate, device_state, bug_id, started_at, stage, bug, bring_up,"
+            " reason, starts, evidence, basis, displaced, owed, by_hand, setup) VALUES (1, ?, ?, 'cuda-allocator',"
+            " '2026-11-02T12:00:00.000000+00:00', 'done', 'unknown', 'untried', '', '[]', '[]', '[]', '[]',"
+            " '[]', 0, '')",
+            (CANDIDATE_OF_0002, '{"l4t": "36.4.4", "driver": null, "boot_id": null}'),
+        )
+    connection.close()
+    store = open_store(tmp_path)
+    with store.transaction() as tx:
+        (read,) = candidates.candidates(tx)
+        assert read == replace(before, id=1)
+        (trial,) = trials.trials(tx)
+        assert (trial.candidate.image, trial.candidate.overlay) == (before.image, None)
+        (kept,) = candidates.upsert_candidates(tx, [laid])
+        assert kept.overlay == OVERLAY
     store.close()
 
 

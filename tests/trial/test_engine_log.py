@@ -11,19 +11,13 @@ from watcher.trial.engine_log import EngineLog, read_log
 
 
 def kept(path: Path, chunks: Iterator[bytes]) -> bytes:
-    log = EngineLog(path, chunks, ("ready now",)).start()
+    log = EngineLog(path, chunks).start()
     log.finish()
     return b"".join(read_log(path))
 
 
-def test_a_small_log_is_kept_whole_and_its_ready_line_is_seen(tmp_path: Path) -> None:
-    log = EngineLog(
-        tmp_path / "logs" / "start.gz", iter([b"one\ntwo\n", b"ready now\nlast line\n"]), ("ready now",)
-    ).start()
-    log.finish()
-    assert b"".join(read_log(log.path)) == b"one\ntwo\nready now\nlast line\n"
-    assert log.saw_ready_line.is_set()
-    assert log.last_line == "last line"
+def test_a_small_log_is_kept_whole(tmp_path: Path) -> None:
+    assert kept(tmp_path / "logs" / "start.gz", iter([b"one\ntwo\n", b"last line\n"])) == b"one\ntwo\nlast line\n"
 
 
 def test_a_flood_keeps_its_head_and_its_tail_and_says_what_was_left_out(

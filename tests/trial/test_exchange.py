@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.real.ports import free_port
 from tests.real.web import Reply, running_web
+from watcher.trial.dialects import dialect_of, where_it_lies
 from watcher.trial.exchange import EngineClient
 
 PROGRAM = Path(__file__).parents[1] / "real" / "stub_program.py"
@@ -98,3 +100,59 @@ def test_nonsense_is_an_answer_and_no_error(body: bytes) -> None:
         assert not client.stream().ok
         client.complete()
         client.close()
+
+
+def test_a_connection_that_the_engine_closed_without_a_word_is_not_used_again() -> None:
+    """llama.cpp closes one after a stream; a request on it would break off and look like the engine's failure."""
+    with engine("healthy") as client:
+        wait_until_well(client)
+        client.complete()
+        pool = client._http._transport._pool  # type: ignore[attr-defined]
+        assert pool.connections == []
+
+
+OLLAMAS_NONSENSE = [
+    b"",
+    b"[]",
+    b'{"message": 3, "done": true}',
+    b'{"error": "model not found"}',
+    b'{"message": {"tool_calls": [{"function": {"name": "add_to_list", "arguments": "milk"}}]}}',
+    b'{"message": {"tool_calls": [{"function": {"name": "add_to_list", "arguments": {"item": "eggs"}}}]}}',
+]
+
+
+@pytest.mark.parametrize("body", OLLAMAS_NONSENSE)
+def test_nonsense_in_ollamas_dialect_is_an_answer_too(body: bytes) -> None:
+    with running_web() as web:
+        web.fallback = lambda _: Reply(200, body, {"Content-Type": "application/x-ndjson"})
+        client = EngineClient(web.url, MODEL, "/api/version", dialect_of("ollama"))
+        assert not client.call_tool().ok
+        assert not client.stream().ok
+        client.complete()
+        assert client.shortfall() is None
+        client.close()
+
+
+@pytest.mark.parametrize("api", ["openai", "ollama"])
+def test_an_answer_without_an_end_is_cut_off(api: Literal["openai", "ollama"]) -> None:
+    with running_web() as web:
+        web.fallback = lambda _: Reply(200, b"x" * 5_000_000, {"Content-Type": "text/plain"})
+        client = EngineClient(web.url, MODEL, "/health", dialect_of(api))
+        assert client.complete().text == "the answer does not end"
+        assert client.stream().text == "the stream does not end"
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"name": "m:latest", "size": 10, "size_vram": 0}, "the engine fell back to the CPU"),
+        ({"name": "m", "size": 10, "size_vram": 4}, "40 % of the model"),
+        ({"name": "m", "size": 10, "size_vram": 10}, None),
+        ({"name": "another", "size": 10, "size_vram": 0}, None),
+        ({"name": "m", "size": "10", "size_vram": None}, None),
+    ],
+)
+def test_where_ollama_says_that_a_model_lies(row: dict[str, object], told: str | None) -> None:
+    said = where_it_lies({"models": [row]}, "m")
+    assert (said is None) if told is None else (said is not None and told in said)

@@ -15,7 +15,7 @@ SMALL_MEMBER = 2**20
 MAX_RATIO = 200
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """What wheels use. The other methods of `zipfile` decompress a whole chunk at once, without a bound."""
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
@@ -41,10 +41,10 @@ def zip_members(
     """
     try:
         archive = zipfile.ZipFile(file)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise broken("this is not a wheel: its zip directory cannot be read", cause=str(error)) from None
     with archive:
-        wanted = [entry for entry in archive.infolist() if not entry.is_dir() and is_wanted(entry.filename, suffixes)]
+        wanted = [entry for entry in files_of(archive) if is_wanted(entry.filename, suffixes)]
         for entry in sorted(wanted, key=lambda entry: entry.header_offset):
             if reason := _refused(entry):
                 raise broken(reason, member=entry.filename)
@@ -53,12 +53,17 @@ def zip_members(
             yield entry.filename, _content(archive, entry, broken)
 
 
+def files_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members that are no folders; `is_dir` breaks on a name that is empty."""
+    return [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
+
+
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, broken: Broken) -> bytes:
     """Unpack at most what the directory promises; `ZipFile.read` would unpack whatever comes and cut it afterwards."""
     try:
         with archive.open(entry) as member:
             return member.read(max(entry.file_size, 1))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise broken("a member of the wheel is damaged", member=entry.filename, cause=str(error)) from None
 
 

@@ -101,15 +101,16 @@ def _engine(means: Means, asked: Asked) -> EngineSettings:
 
 
 def _candidate(means: Means, asked: Asked, engine: EngineSettings) -> Candidate:
-    planned = make_plan(means, means.device(), asked_now=True).candidates
+    known = make_plan(means, means.device(), asked_now=True).candidates
+    planned = [one for one in known if one.overlay is None]  # with a wheel over it an image is probed, not brought up
     if asked.image is None:
         fitting = [one for one in planned if one.compatible and one.engine == engine.id and not one.skipped]
         if not fitting:
             raise ConfigError(f"no compatible candidate for {engine.id} is known", ("name an image, or run check-now",))
         return fitting[0]
     if repository_of(asked.image) not in engine.images and not asked.allow_image:
-        known = f"engines.{engine.id}.images names {', '.join(engine.images)}"
-        raise ConfigError(f"{asked.image} is not from a configured repository; --allow-image tries it", (known,))
+        allowed = f"engines.{engine.id}.images names {', '.join(engine.images)}"
+        raise ConfigError(f"{asked.image} is not from a configured repository; --allow-image tries it", (allowed,))
     known_one = next((one for one in planned if one.image == asked.image and one.engine == engine.id), None)
     if known_one is not None:
         return known_one

@@ -15,7 +15,15 @@ def paid_first(call: Call) -> tuple[ServiceReport, ...]:
     """Pay what is owed, also where the configuration has faults or the database is damaged; return what is left."""
     data_dir = read_data_dir(call.config)
     paid = {report.service: report for report in pay_first(data_dir, read_docker_url(call.config), call.say)}
-    return tuple(paid.get(report.service, report) for report in still_down(data_dir))  # its report says why
+    if not (down := still_down(data_dir)):
+        return ()
+    from watcher.host.restore import unpaid_services
+
+    unpaid = unpaid_services(data_dir, paid.values())  # a note that could not be removed may name what runs again
+    reports = tuple(paid.get(report.service, report) for report in down if report.service in unpaid)
+    for report in reports:
+        call.complain(f"{report.service} is still down: {report.message}")
+    return reports
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The commands that show the whole: check-now and status."""
 
+from collections.abc import Collection
 from typing import Any
 
 from watcher.cli import exits
@@ -20,7 +21,7 @@ from watcher.config.sources import SourceConfig
 from watcher.errors import ConfigError
 from watcher.host.lease import lease_holder
 from watcher.jobs.announce import owed_reports
-from watcher.jobs.plan import answer_now
+from watcher.jobs.plan import answer_now, paused_until
 from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome
@@ -36,11 +37,12 @@ def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, 
     down = paid_first(call)
     with owed_comes_first(call), call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = named_sources(means.settings, names) if names else None
+        experimental = means.settings.experimental
         done = go_round(means, chosen, may_try=not no_trial and not down, scheduled=scheduled)
     if as_json:
-        show_json(_check_document(done))
+        show_json(_check_document(done, experimental))
     else:
-        _show_check(call, done)
+        _show_check(call, done, experimental)
     return _exit_code(done, strict)
 
 
@@ -65,24 +67,24 @@ def _exit_code(done: Round, strict: bool) -> int:
     return exits.loudest(codes)
 
 
-def _check_document(done: Round) -> dict[str, Any]:
+def _check_document(done: Round, experimental: Collection[str]) -> dict[str, Any]:
     return {
         "schema": "watcher/check/1",
         "started_at": documents.time_text(done.started_at),
         "finished_at": documents.time_text(done.finished_at),
         "sources": [documents.look_document(look) for look in done.looks],
         "events": [documents.event_document(event) for event in done.events],
-        "candidates": [documents.candidate_document(candidate) for candidate in done.candidates],
+        "candidates": [documents.candidate_document(candidate, experimental) for candidate in done.candidates],
         "trials": [documents.trial_document(trial) for trial in done.trials],
         "answer": documents.answer_document(done.answer),
     }
 
 
-def _show_check(call: Call, done: Round) -> None:
+def _show_check(call: Call, done: Round, experimental: Collection[str]) -> None:
     show_services(done.restored)
     show_looks(call, done.looks)
     show_events(done.events)
-    show_candidates(done.candidates)
+    show_candidates(done.candidates, experimental)
     for trial in done.trials:
         show_trial(trial)
     if done.left_to:
@@ -93,24 +95,27 @@ def _show_check(call: Call, done: Round) -> None:
 
 def status(call: Call, as_json: bool) -> int:
     with owed_comes_first(call), call.means() as means:
-        device = means.device()
+        device, experimental = means.device(), means.settings.experimental
         with means.store.reading() as tx:
             facts = fact_store.all_facts(tx)
         answer = answer_now(means, device, facts)
         with means.store.reading() as tx:
             watched, now = watched_sources(means, tx, facts), means.clock.now()
             trials, planned = trial_store.trials(tx, limit=LAST_TRIALS), candidate_store.candidates(tx)
+            paused = paused_until(tx)
         owed, alive = owed_reports(means.data_dir), lease_holder(means.data_dir) is not None
         waiting = [one for one in planned if one.compatible and (one.due or one.waiting_for)]
+        paused = paused if paused and paused > now else None
     if as_json:
         show_json(
             {
                 "schema": "watcher/status/1",
                 "answer": documents.answer_document(answer),
                 "sources": [source_document(one) for one in watched],
-                "waiting": [documents.candidate_document(one) for one in waiting],
+                "waiting": [documents.candidate_document(one, experimental) for one in waiting],
                 "trials": [documents.trial_document(trial) for trial in trials],
                 "owed": [documents.service_document(report) for report in owed],
+                "paused_until": documents.time_text(paused),
             }
         )
     else:
@@ -119,6 +124,8 @@ def status(call: Call, as_json: bool) -> int:
         show_sources(watched, now)
         for trial in trials:
             show_trial_line(trial)
-        show_candidates(waiting)
+        show_candidates(waiting, experimental)
+        if paused:
+            show(f"automatic trials are paused until {paused:%Y-%m-%d %H:%M} UTC (`watcher pause off` ends it)")
         show_services(owed)
     return exits.STILL_DOWN if owed and not alive else exits.DONE

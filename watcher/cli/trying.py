@@ -118,7 +118,7 @@ def restore(context: typer.Context, as_json: Json = False) -> int:
     from watcher.config.place import read_data_dir, read_docker_url
     from watcher.host.lease import lease_holder
     from watcher.host.owed import read_debts
-    from watcher.host.restore import restore_all
+    from watcher.host.restore import restore_all, unpaid_services
     from watcher.model.documents import service_document
     from watcher.model.trial import ServiceState
 
@@ -133,6 +133,14 @@ def restore(context: typer.Context, as_json: Json = False) -> int:
         show_services(reports)
         if not reports:
             show("nothing is owed")
-    is_unpaid = any(report.state is ServiceState.DOWN for report in reports)
-    is_unpaid = is_unpaid or bool(read_debts(data_dir / "owed") and lease_holder(data_dir) is None)
-    return exits.STILL_DOWN if is_unpaid else exits.DONE
+    if lease_holder(data_dir) is not None:  # a trial that was told to end gives back by itself
+        return exits.STILL_DOWN if any(report.state is ServiceState.DOWN for report in reports) else exits.DONE
+    if unpaid := unpaid_services(data_dir, reports):
+        call.complain(f"still down: {', '.join(unpaid)}")
+        return exits.STILL_DOWN
+    if read_debts(data_dir / "owed"):
+        call.complain(
+            f"all of it runs again, but its note in {data_dir / 'owed'} could not be removed; see to that disk"
+        )
+        return exits.UNEXPECTED
+    return exits.DONE

@@ -1,6 +1,6 @@
 """How the nouns read on a terminal: one line per item, its stable id first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from watcher.cli.call import Call, show, show_bold
@@ -44,20 +44,22 @@ def show_events(events: Iterable[Event]) -> None:
             show(f"       {event.helps}")
 
 
-def show_candidates(candidates: Iterable[Candidate]) -> None:
+def show_candidates(candidates: Iterable[Candidate], experimental: Collection[str]) -> None:
+    """Show what could be tried; `experimental` are ids of engines."""
     for candidate in candidates:
         if not candidate.compatible:
             standing = "not for this device: " + "; ".join(candidate.reasons)
         else:
             standing = "due" if candidate.due else candidate.waiting_for or "known"
-        show(f"{candidate.id:>5}  {candidate.engine}  {candidate.image}  {standing}")
+        engine = f"{candidate.engine} (experimental)" if candidate.engine in experimental else candidate.engine
+        show(f"{candidate.id:>5}  {engine}  {candidate.title}  {standing}")
 
 
 def show_trial_line(trial: Trial) -> None:
     outcome = trial.outcome.value if trial.outcome else f"running, stage {trial.stage.value}"
     answers = f"bug {trial.bug.value}, bring-up {trial.bring_up.value}"
     failed = f", {trial.failure_class.value}" if trial.failure_class else ""
-    show(f"{trial.id:>5}  {trial.started_at:%Y-%m-%d %H:%M}  {outcome}  {answers}{failed}  {trial.candidate.image}")
+    show(f"{trial.id:>5}  {trial.started_at:%Y-%m-%d %H:%M}  {outcome}  {answers}{failed}  {trial.candidate.title}")
 
 
 def show_trial(trial: Trial) -> None:

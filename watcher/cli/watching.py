@@ -41,17 +41,21 @@ def run(context: typer.Context) -> int:
     """Watch on the schedule until told to stop."""
     import sys
 
-    from watcher.errors import ConfigError
+    from watcher.errors import ConfigError, HostError
     from watcher.jobs.service import Service
 
     call: Call = context.obj
     try:
         settings = call.settings()
-    except ConfigError:  # a fault in the file keeps no service down; the rounds pay first by themselves
-        from watcher.cli.owing import paid_first
+        settings.store.data_dir.mkdir(parents=True, exist_ok=True)
+    except (ConfigError, OSError) as error:  # what keeps the service from starting keeps nothing down
+        from watcher.cli.owing import owed_comes_first, paid_first
 
-        paid_first(call)
-        raise
+        with owed_comes_first(call):
+            paid_first(call)
+            if isinstance(error, OSError):
+                raise HostError("the data folder cannot be written", cause=str(error)) from None
+            raise
     command = [sys.executable, "-m", "watcher", "--quiet"]
     if settings.origin is not None:
         command += ["--config", str(settings.origin)]

@@ -2,14 +2,24 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from watcher.config.values import Duration, Section, Size, Strings
 from watcher.model.container import Mount
 
+ENGINE_ID = r"^[a-z0-9][a-z0-9._-]{0,39}$"
 Allow = Literal["network", "writable-root", "host-ipc", "capabilities", "new-privileges"]
+
+
+def _mounts_parse(mounts: tuple[str, ...]) -> tuple[str, ...]:
+    for mount in mounts:
+        parse_mount(mount)
+    return mounts
+
+
+Mounts = Annotated[tuple[str, ...], AfterValidator(_mounts_parse)]
 
 
 class Profile(Section):
@@ -44,15 +54,16 @@ class ImageRule(Section):
 
 
 class EngineOverride(Section):
-    """`[engines.ID]`: None leaves the preset's value."""
+    """`[engines.ID]` of an engine that has a preset: None leaves the preset's value."""
 
     images: Strings | None = None
     model: str | None = None
-    mounts: tuple[str, ...] = ()
+    mounts: Mounts = ()
     env: Mapping[str, str] = {}
     args: tuple[str, ...] = ()
     network: Literal["none", "bridge"] | None = None
     shm_size: Size | None = None
+    memory: Size | None = None
     ulimits: Mapping[str, int] | None = None
     ipc: str | None = None
     writable: Strings | None = None
@@ -60,24 +71,22 @@ class EngineOverride(Section):
     profiles: tuple[Profile, ...] | None = None
     image_rules: tuple[ImageRule, ...] = ()
 
-    @field_validator("mounts")
-    @classmethod
-    def _mounts_parse(cls, mounts: tuple[str, ...]) -> tuple[str, ...]:
-        for mount in mounts:
-            parse_mount(mount)
-        return mounts
-
 
 class EngineSettings(Section):
-    """An engine as it is brought up: the preset with the operator's overrides laid over it.
+    """An engine as it is brought up: a preset with the operator's overrides laid over it, or the operator's own.
 
     Attributes:
         entrypoint: the server as main process; `{model}` and `{name}` are filled in here and in `args`.
-        ready_lines: a log line that tells readiness; health on `health_path` decides.
+        health_path: answers 200 once the engine is ready; until then nothing, or another status.
+        api: how it is spoken to: OpenAI's routes, or Ollama's own.
+        served_name: the model's name in requests; `{model}` where the engine has its own names for models.
         health_grace: how long an engine may stop answering after readiness before it counts as dead.
+        multi_model: it can hold several models at once.
+        experimental: little is known of it on a Jetson; said wherever its candidates and trials are shown.
+        carries_torch: its images hold PyTorch, so there is something to read and to probe.
     """
 
-    id: str
+    id: str = Field(pattern=ENGINE_ID)
     title: str
     images: Strings
     entrypoint: tuple[str, ...]
@@ -85,11 +94,10 @@ class EngineSettings(Section):
     env: Mapping[str, str] = {}
     port: int
     health_path: str = "/health"
-    ready_lines: tuple[str, ...] = ()
     api: Literal["openai", "ollama"] = "openai"
     served_name: str = "watcher-trial"
     model: str | None = None
-    mounts: tuple[str, ...] = ()
+    mounts: Mounts = ()
     network: Literal["none", "bridge"] = "none"
     shm_size: Size | None = None
     memory: Size | None = None
@@ -121,6 +129,16 @@ class EngineSettings(Section):
         changes["mounts"] = (*self.mounts, *override.mounts)
         changes["image_rules"] = (*self.image_rules, *override.image_rules)
         return self.model_copy(update=changes)
+
+    @property
+    def shown_title(self) -> str:
+        """Return the title as people read it in an answer."""
+        return f"{self.title} (experimental)" if self.experimental else self.title
+
+    @property
+    def asked_name(self) -> str:
+        """Return the model's name in requests."""
+        return self.served_name.replace("{model}", self.model or "")
 
     def parsed_mounts(self) -> tuple[Mount, ...]:
         return tuple(parse_mount(mount) for mount in self.mounts)

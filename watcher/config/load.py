@@ -119,16 +119,25 @@ def read_presets() -> dict[str, EngineSettings]:
 def _engines(overrides: dict[str, Any], faults: list[str]) -> dict[str, EngineSettings]:
     engines = read_presets()
     for name, table in overrides.items():
-        if name not in engines:
-            faults.append(f"engines.{name}: there is no such engine; known are {', '.join(sorted(engines))}")
+        if not isinstance(table, dict):
+            faults.append(f"engines.{name}: must be a table")
+            continue
+        if name not in engines and "entrypoint" not in table:
+            known = ", ".join(sorted(engines))
+            faults.append(f"engines.{name}: there is no such engine; known are {known}; a new one needs `entrypoint`")
             continue
         try:
-            engines[name] = engines[name].overlaid(EngineOverride(**table))
+            engines[name] = _engine(name, table, engines.get(name))
         except ValidationError as error:
             faults += _lines(error, f"engines.{name}.")
-        except TypeError:
-            faults.append(f"engines.{name}: must be a table")
     return engines
+
+
+def _engine(name: str, table: dict[str, Any], preset: EngineSettings | None) -> EngineSettings:
+    """Return the preset with the operator's values, or an engine that the operator's file defines as a whole."""
+    if preset is not None:
+        return preset.overlaid(EngineOverride(**table))
+    return EngineSettings(**{"title": name, **table, "id": name})
 
 
 def _bug(section: Any, base: Path, faults: list[str]) -> BugSettings | None:
@@ -170,8 +179,6 @@ def _cross_faults(settings: Settings) -> list[str]:
     faults = []
     if settings.trial.engine in settings.engines and settings.trial.auto and (missing := settings.auto_missing):
         faults.append(f"trial.auto: automatic trials need {', '.join(missing)} as well")
-    if settings.trial.commands:
-        faults.append("trial.commands: services of your own commands cannot be displaced yet; only containers can")
     names = [source.name for source in settings.sources]
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.append(f"sources: the name {name!r} is given twice")

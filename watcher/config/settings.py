@@ -68,7 +68,7 @@ class BugSection(Section):
 
 
 class Preflight(Section):
-    """What a trial needs before it starts; None is not asked."""
+    """What a trial needs before it starts; None is not asked, and leaves heat to the device's own trip points."""
 
     min_memory: Size | None = None
     min_disk: Size | None = None
@@ -94,10 +94,10 @@ class Timeouts(Section):
 class ServiceCommand(Section):
     """`[[trial.commands]]`: a service that is stopped, started and checked by commands of the operator."""
 
-    name: str
-    stop: str
-    start: str
-    check: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    stop: str = Field(min_length=1)
+    start: str = Field(min_length=1)
+    check: str = Field(min_length=1)
 
 
 class TrialSection(Section):
@@ -124,6 +124,29 @@ class TrialSection(Section):
             if kind not in SERVICE_KINDS or not name:
                 raise ValueError(f"{service!r} must be container:NAME, systemd-user:UNIT or systemd:UNIT")
         return services
+
+    @field_validator("commands")
+    @classmethod
+    def _commands_have_names_of_their_own(cls, commands: tuple[ServiceCommand, ...]) -> tuple[ServiceCommand, ...]:
+        names = [command.name for command in commands]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the name {', '.join(twice)} is given twice")
+        return commands
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Return all that is displaced, in the order of starting again."""
+        return (*(self.displace or ()), *(f"command:{command.name}" for command in self.commands))
+
+    @property
+    def services_named(self) -> bool:
+        """Return whether the operator said what is displaced; an empty list says that nothing is."""
+        return self.displace is not None or bool(self.commands)
+
+    @property
+    def command_words(self) -> dict[str, dict[str, str]]:
+        """Return the operator's commands by the name of their service."""
+        return {command.name: command.model_dump(exclude={"name"}) for command in self.commands}
 
 
 class AcceptanceSection(Section):
@@ -193,6 +216,11 @@ class Settings(Section):
         return self.engines[self.trial.engine]
 
     @property
+    def experimental(self) -> frozenset[str]:
+        """Return the ids of the engines of which little is known."""
+        return frozenset(engine.id for engine in self.engines.values() if engine.experimental)
+
+    @property
     def auto_missing(self) -> tuple[str, ...]:
         """Return what keeps automatic trials off, as keys for a person; empty when they are on."""
         if self.device.watch_only:
@@ -200,7 +228,7 @@ class Settings(Section):
         if self.trial.auto is False:
             return ("trial.auto = true",)
         missing = []
-        if self.trial.displace is None:
+        if not self.trial.services_named:
             missing.append("trial.displace")
         if self.engine.model is None:
             missing.append(f"engines.{self.trial.engine}.model")

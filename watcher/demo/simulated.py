@@ -4,7 +4,10 @@ What an image is comes from the registry in the real protocol; how it behaves st
 the demo's images in a real engine. Nothing here touches this machine beyond loopback.
 """
 
+import io
 import queue
+import re
+import tarfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,12 +17,13 @@ from typing import Literal
 
 from watcher.demo import stub_engine
 from watcher.demo.puller import FetchedImage, pull_image
+from watcher.demo.torch_build import ASSERTED, LIBRARY
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.device import jetpack_of
-from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
-from watcher.model.device import DeviceFacts, DeviceState
+from watcher.model.container import ContainerSpec, ContainerState, LaidFiles, LocalImage, OwedService
+from watcher.model.device import DeviceFacts, DeviceState, ThermalZone, TripPoint
 from watcher.model.trial import ServiceReport, ServiceState
-from watcher.ports import Reader, ReportProgress, is_wanted
+from watcher.ports import NotePull, Reader, ReportProgress, is_wanted
 
 GB = 10**9
 TRIAL = "watcher-trial"
@@ -91,9 +95,16 @@ class SimulatedHost:
             architecture="arm64",
             memory_total=total,
             memory_available=total - used - (4 * GB if self._trial_runs() else 0),
-            celsius=48.5,
+            swap_total=8 * GB,
+            swap_free=8 * GB,
+            nvmap_used=sum(service.memory for service in self.services.values() if service.running),
+            thermal_zones=(ThermalZone("cpu-thermal", 48.5, (TripPoint("passive", 99.0),)),),
+            power_mode="MAXN",
             runtimes=("nvidia", "runc"),
         )
+
+    def gpu_users(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, service in self.services.items() if service.running))
 
     def free_disk(self) -> int | None:
         return 200 * GB
@@ -114,17 +125,22 @@ class SimulatedHost:
                 return replace(image, pulled=False)
         return None
 
-    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
+    def pull(
+        self, image: str, digest: str | None, report: ReportProgress, deadline: float, begins: NotePull
+    ) -> LocalImage:
         found = self.find_image(f"{image.rpartition(':')[0]}@{digest}" if digest else image)
         if found is not None:
             return found
+        begins(image, frozenset(self.images))
         report(f"pulling {image}")
         fetched = pull_image(image, digest, "arm64", deadline)
         self.images[fetched.image.id] = fetched
         return fetched.image
 
-    def remove_image(self, image_id: str) -> None:
-        self.images.pop(image_id, None)
+    def remove_image(self, reference: str) -> None:
+        found = self.find_image(reference)
+        if found is not None:
+            del self.images[found.id]
 
     def open_image(self, image: LocalImage) -> Reader:
         return SimulatedReader(self._fetched(image.id))
@@ -144,6 +160,8 @@ class SimulatedHost:
         program = {"vllm": self._serve, "python3": self._probe}.get(command)
         if program is None or (command == "vllm" and "usr/local/bin/vllm" not in fetched.files):
             raise CannotStart("the command does not exist in the image", command=command)
+        if spec.laid is not None:
+            fetched = replace(fetched, env={**fetched.env, **_laid_build(spec.laid)})
         container = SimulatedContainer(uuid.uuid4().hex)
         self.trial = container
         Thread(target=program, args=(container, fetched), name=TRIAL, daemon=True).start()
@@ -262,6 +280,20 @@ class SimulatedHost:
         if owed.name not in self.services:
             raise HostError("there is no such service", service=owed.service)
         return self.services[owed.name]
+
+
+def _laid_build(laid: LaidFiles) -> dict[str, str]:
+    """Return what the files laid over an image make of its torch, in the words that the demo's images have for it."""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(laid.tar()))) as archive:
+        files = {entry.name: archive.extractfile(entry) for entry in archive if entry.isfile()}
+        content = {name: file.read() for name, file in files.items() if file is not None}
+    version = re.search(rb"__version__ = '([^']+)'", content.get("torch/version.py", b""))
+    has_bug = ASSERTED in content.get(LIBRARY, b"")
+    return {
+        "WATCHER_DEMO_BUG": "yes" if has_bug else "no",
+        "WATCHER_DEMO_TORCH": version[1].decode() if version else "",
+        "WATCHER_DEMO_LIBRARY": f"{laid.target}/{LIBRARY}",
+    }
 
 
 @dataclass(slots=True)

@@ -133,7 +133,7 @@ class _Story:
             self.tell(f"      {event.helps}")
 
     def _trial(self, trial: Trial) -> None:
-        self.tell(f"  trial {trial.id} of {trial.candidate.image}: {trial.outcome}, {trial.reason}")
+        self.tell(f"  trial {trial.id} of {trial.candidate.title}: {trial.outcome}, {trial.reason}")
         first: dict[Rung, str] = {}
         for row in trial.evidence:
             first.setdefault(row.rung, row.text)

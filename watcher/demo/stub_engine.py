@@ -68,7 +68,7 @@ def probe_line(env: Mapping[str, str]) -> str:
         "saw": "fault" if has_bug else "clean",
         "text": ASSERT.removeprefix("RuntimeError: ") if has_bug else CLEAN,
         "torch": torch,
-        "library": "/usr/lib/python3/dist-packages/torch/lib/libc10_cuda.so",
+        "library": env.get("WATCHER_DEMO_LIBRARY", "/usr/lib/python3/dist-packages/torch/lib/libc10_cuda.so"),
     }
     return "WATCHER-PROBE " + json.dumps(told)
 

@@ -21,6 +21,9 @@ _ELSEWHERE = (
 )
 
 
+ASSERTED = _ASSERT.partition(b"%d")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class TorchBuild:
     """`version` as in `2.13.0` or `2.13.0+cu130`; `has_bug` says which of the two texts its library holds.

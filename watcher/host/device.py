@@ -6,6 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from watcher.config.settings import DeviceSection
+from watcher.host.condition import (
+    parse_buddyinfo,
+    parse_meminfo,
+    parse_uptime,
+    read_power_mode,
+    read_text,
+    read_thermal_zones,
+)
 from watcher.model.device import DeviceFacts, DeviceState
 
 JETPACK = {
@@ -37,24 +45,30 @@ _RELEASE = re.compile(r"^# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)")
 _DRIVER = re.compile(r"\b(\d{3,}\.\d+(?:\.\d+)*)\b")
 _CORE_PACKAGE = "nvidia-l4t-core"
 _FIELD = re.compile(r"^(Package|Status|Version): *(.*?) *$", re.MULTILINE)
-_PLAUSIBLE_CELSIUS = (-40.0, 150.0)
-"""A switched-off sensor reads far below freezing."""
 
 
 def read_device(section: DeviceSection, runtimes: Iterable[str] = ()) -> DeviceFacts:
     """Return the facts below `section.root`; what cannot be read is None, what the operator wrote wins."""
     root = section.root
     l4t = section.l4t or read_l4t(root)
-    memory = _memory(root)
+    memory = parse_meminfo(read_text(root, "proc/meminfo") or "")
     return DeviceFacts(
         name=section.name,
-        state=DeviceState(l4t=l4t, driver=section.driver or _driver(root), boot_id=_text(root, _BOOT_ID)),
-        model=_text(root, "proc/device-tree/model"),
+        state=DeviceState(l4t=l4t, driver=section.driver or _driver(root), boot_id=read_text(root, _BOOT_ID)),
+        model=read_text(root, "proc/device-tree/model"),
         jetpack=jetpack_of(l4t),
         architecture=section.architecture,
         memory_total=memory.get("MemTotal"),
         memory_available=memory.get("MemAvailable"),
-        celsius=_celsius(root),
+        swap_total=memory.get("SwapTotal"),
+        swap_free=memory.get("SwapFree"),
+        nvmap_used=memory.get("NvMapMemUsed"),
+        cma_total=memory.get("CmaTotal"),
+        cma_free=memory.get("CmaFree"),
+        free_blocks=parse_buddyinfo(read_text(root, "proc/buddyinfo") or ""),
+        thermal_zones=read_thermal_zones(root),
+        power_mode=read_power_mode(root),
+        uptime=parse_uptime(read_text(root, "proc/uptime") or ""),
         runtimes=tuple(runtimes),
     )
 
@@ -69,7 +83,7 @@ def jetpack_of(l4t: str | None) -> str | None:
 
 def read_l4t(root: Path) -> str | None:
     """Return the installed L4T as in `36.4.7`. The package knows better than the release file, which may lag."""
-    return _packaged_l4t(root / "var/lib/dpkg/status") or parse_release(_text(root, "etc/nv_tegra_release") or "")
+    return _packaged_l4t(root / "var/lib/dpkg/status") or parse_release(read_text(root, "etc/nv_tegra_release") or "")
 
 
 def parse_release(text: str) -> str | None:
@@ -98,35 +112,6 @@ def _core_version(status: Path, _changed: int, _bytes: int) -> str | None:
 
 
 def _driver(root: Path) -> str | None:
-    told = _text(root, "proc/driver/nvidia/version") or ""
+    told = read_text(root, "proc/driver/nvidia/version") or ""
     match = _DRIVER.search(told.partition("\n")[0])
-    return match[1] if match else _text(root, "sys/module/nvidia/version")
-
-
-def _memory(root: Path) -> dict[str, int]:
-    """Return the lines of meminfo in bytes."""
-    amounts = {}
-    for line in (_text(root, "proc/meminfo") or "").splitlines():
-        words = line.replace(":", " ").split()
-        if len(words) == 3 and words[1].isdigit():
-            amounts[words[0]] = int(words[1]) * 1024
-    return amounts
-
-
-def _celsius(root: Path) -> float | None:
-    """Return the hottest sensor."""
-    low, high = _PLAUSIBLE_CELSIUS
-    found = []
-    for zone in (root / "sys/class/thermal").glob("thermal_zone*"):
-        told = _text(zone, "temp") or ""
-        if told.lstrip("-").isdigit() and low < int(told) / 1000 < high:
-            found.append(int(told) / 1000)
-    return max(found, default=None)
-
-
-def _text(root: Path, name: str) -> str | None:
-    """Return a file's text without blanks and NUL at its ends, None when there is none."""
-    try:
-        return (root / name).read_text(encoding="utf-8", errors="replace").strip("\0 \t\r\n") or None
-    except OSError:
-        return None
+    return match[1] if match else read_text(root, "sys/module/nvidia/version")

@@ -1,19 +1,26 @@
 """The device with its Docker engine: the Host port, put together from its parts."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from watcher.config.settings import DeviceSection
+from watcher.host.command_services import Words
 from watcher.host.device import read_device
 from watcher.host.engine import Engine
+from watcher.host.gpu_users import gpu_users
 from watcher.host.image_files import ImageFiles
 from watcher.host.images import Images
+from watcher.host.own_container import own_container
 from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
 from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import ServiceReport
-from watcher.ports import Reader, ReportProgress
+from watcher.ports import NotePull, Reader, ReportProgress
+
+_IN_PLAIN_FILES = ("overlay2", "fuse-overlayfs", "btrfs", "vfs")
+"""Docker's storage drivers that keep containers and images on the file system of its root folder."""
 
 
 class DockerHost:
@@ -21,14 +28,17 @@ class DockerHost:
 
     Args:
         owner: names this watcher on the engine, such as its data folder; a running trial of another is left alone.
+        commands: the operator's own, by the name of the service that they stop, start and check.
     """
 
-    def __init__(self, docker_url: str, device: DeviceSection, owner: str = "") -> None:
+    def __init__(
+        self, docker_url: str, device: DeviceSection, owner: str = "", commands: Mapping[str, Words] | None = None
+    ) -> None:
         self._device = device
         self._engine = Engine(docker_url)
-        self._images = Images(self._engine)
+        self._images = Images(self._engine, self.free_disk)
         self._trial = TrialContainer(self._engine, owner)
-        self._services = Services(self._engine)
+        self._services = Services(self._engine, commands)
 
     @property
     def docker_url(self) -> str:
@@ -40,12 +50,20 @@ class DockerHost:
     def facts(self) -> DeviceFacts:
         return read_device(self._device, sorted(self._engine.info().get("Runtimes") or ()))
 
+    def gpu_users(self) -> tuple[str, ...]:
+        return gpu_users(self._engine)
+
     def free_disk(self) -> int | None:
-        """Return free bytes where Docker keeps images, if that folder can be seen from here."""
-        told = str(self._engine.info().get("DockerRootDir") or "")
-        folder = self._device.root / told.lstrip("/")
+        """Return free bytes where Docker keeps images, if that place can be seen from here."""
+        told = self._engine.info()
+        if own_container(self._engine) is None:
+            folder = self._device.root / str(told.get("DockerRootDir") or "").lstrip("/")
+        elif told.get("Driver") in _IN_PLAIN_FILES:
+            folder = Path("/")  # this very container's root lies where the images do
+        else:
+            return None
         try:
-            return shutil.disk_usage(folder).free if told else None
+            return shutil.disk_usage(folder).free if told.get("DockerRootDir") else None
         except OSError:
             return None
 
@@ -54,11 +72,13 @@ class DockerHost:
     def find_image(self, reference: str) -> LocalImage | None:
         return self._images.find(reference)
 
-    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
-        return self._images.pull(image, digest, report, deadline)
+    def pull(
+        self, image: str, digest: str | None, report: ReportProgress, deadline: float, begins: NotePull
+    ) -> LocalImage:
+        return self._images.pull(image, digest, report, deadline, begins)
 
-    def remove_image(self, image_id: str) -> None:
-        self._images.remove(image_id)
+    def remove_image(self, reference: str) -> None:
+        self._images.remove(reference)
 
     def open_image(self, image: LocalImage) -> Reader:
         return ImageFiles(self._engine, image.id, image.reference)

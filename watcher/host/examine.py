@@ -1,4 +1,4 @@
-"""What stopping a service would owe, and what must not be stopped at all."""
+"""What stopping a container would owe, and what must not be stopped at all."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from watcher.errors import Refused
 from watcher.host.engine import Engine, asking, name_of
 from watcher.host.names import TRIAL, kept_tag
+from watcher.host.networks import RECORDED, recorded_networks
 from watcher.host.own_container import network_holder, own_container
 from watcher.model.container import OwedService
 
@@ -13,17 +14,9 @@ _COMPOSE = "com.docker.compose."
 _SWARM = "com.docker.swarm.service.id"
 
 
-def container_service(service: str) -> str:
-    """Return the container's name of `container:NAME`. Raises Refused for a kind that cannot be displaced yet."""
-    kind, _, name = service.partition(":")
-    if kind != "container" or not name:
-        raise Refused("only containers can be displaced so far; systemd units cannot yet", service=service)
-    return name
-
-
 def examine(engine: Engine, service: str) -> tuple[OwedService, ...]:
     """Return the service and those in its network, in the order of starting again; empty when it does not run."""
-    told = engine.container(container_service(service))
+    told = engine.container(service.partition(":")[2])
     if told is None or not _runs(told):
         return ()
     found = _with_dependents(engine, told)
@@ -31,7 +24,7 @@ def examine(engine: Engine, service: str) -> tuple[OwedService, ...]:
     for each in found:
         _refuse_unstoppable(engine, each, own)
     names = {each["Id"]: name_of(each) for each in found}
-    return tuple(_owed(each, names) for each in found)
+    return tuple(_owed({**each, RECORDED: recorded_networks(engine, each)}, names) for each in found)
 
 
 def _runs(told: dict[str, Any]) -> bool:

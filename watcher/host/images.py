@@ -1,18 +1,15 @@
 """Images in the engine: found, pulled by digest with progress, removed."""
 
 import contextlib
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from watcher.errors import HostError
 from watcher.host.engine import Engine, asking
+from watcher.host.pulling import Pull
 from watcher.model.container import LocalImage
-from watcher.ports import ReportProgress
-
-_REPORT_SECONDS = 1.0
-_MB = 1_000_000
+from watcher.ports import NotePull, ReportProgress
 
 
 def repository_of(image: str) -> str:
@@ -23,31 +20,53 @@ def repository_of(image: str) -> str:
 
 
 class Images:
-    def __init__(self, engine: Engine) -> None:
+    """The images of one engine; `free_disk` returns what is free where it keeps them."""
+
+    def __init__(self, engine: Engine, free_disk: Callable[[], int | None]) -> None:
         self._engine = engine
+        self._free_disk = free_disk
 
     def find(self, reference: str) -> LocalImage | None:
         told = self._engine.image(reference)
         return _local(told, reference) if told else None
 
-    def pull(self, image: str, digest: str | None, report: ReportProgress, deadline: float) -> LocalImage:
-        """Return the image, from the engine where it is there already. Docker's own configuration gives the login."""
-        reference = f"{repository_of(image)}@{digest}" if digest else image
-        if (found := self.find(reference) or self._built_here(image, digest)) is not None:
+    def pull(
+        self, image: str, digest: str | None, report: ReportProgress, deadline: float, begins: NotePull
+    ) -> LocalImage:
+        """Return the image, from the engine where it is there already. Docker's own configuration gives the login.
+
+        A tag is resolved first, so that the image gets no name in the engine that somebody could take for his own.
+        """
+        if (found := self._there(image, digest)) is not None:
             return found
+        if digest is None:
+            digest = Pull(self._engine, image, report, self._free_disk, deadline).digest_of_tag()
+            if (found := self._there(image, digest)) is not None:
+                return found
+        reference = f"{repository_of(image)}@{digest}"
         before = self._ids()
-        self._transfer(reference, report, deadline)
+        begins(reference, before)
+        Pull(self._engine, reference, report, self._free_disk, deadline).run()
         if (pulled := self.find(reference)) is None:
             raise HostError("the image was pulled but is not there", image=reference)
         # the same content may have been there under another name: then it is not ours to remove
         return replace(pulled, pulled=pulled.id not in before)
 
-    def remove(self, image_id: str) -> None:
-        """Remove an image that the watcher pulled; one that is gone is fine, one that somebody named since stays."""
+    def remove(self, reference: str) -> None:
+        """Take back the name under which the watcher pulled an image; Docker drops what no other name holds.
+
+        One that is gone is fine, and one that somebody tagged since is his. Raises HostError where a container uses it.
+        """
         from docker.errors import NotFound
 
-        with asking("an image could not be removed", image=image_id), contextlib.suppress(NotFound):
-            self._engine.api.remove_image(image_id)
+        told = self._engine.image(reference)
+        if told is None or told.get("RepoTags"):
+            return
+        with asking("an image could not be removed", image=reference), contextlib.suppress(NotFound):
+            self._engine.api.remove_image(reference)
+
+    def _there(self, image: str, digest: str | None) -> LocalImage | None:
+        return self.find(f"{repository_of(image)}@{digest}" if digest else image) or self._built_here(image, digest)
 
     def _built_here(self, image: str, digest: str | None) -> LocalImage | None:
         """Return the image whose own id `digest` is: what was built on the device has no other digest."""
@@ -57,47 +76,6 @@ class Images:
     def _ids(self) -> frozenset[str]:
         with asking("the images could not be listed"):
             return frozenset(str(image["Id"]) for image in self._engine.api.images(all=True))
-
-    def _transfer(self, reference: str, report: ReportProgress, deadline: float) -> None:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise HostError("there was no time left to pull the image", image=reference)
-        # a connection of its own: closing it is what makes the engine give up a pull
-        api = self._engine.connect(remaining)
-        with contextlib.closing(api), asking("the image could not be pulled", image=reference):
-            progress = _Progress(reference, report)
-            for line in api.pull(reference, stream=True, decode=True):
-                if "error" in line:
-                    raise HostError("the image could not be pulled", image=reference, cause=str(line["error"])[:300])
-                if time.monotonic() > deadline:
-                    raise HostError("the image was not pulled in time", image=reference)
-                progress.note(line)
-
-
-class _Progress:
-    """Adds up the layers and tells a line now and then."""
-
-    def __init__(self, reference: str, report: ReportProgress) -> None:
-        self._reference = reference
-        self._report = report
-        self._layers: dict[str, tuple[int, int]] = {}
-        self._done: set[str] = set()
-        self._told_at = 0.0
-
-    def note(self, line: dict[str, Any]) -> None:
-        layer, status, detail = str(line.get("id", "")), str(line.get("status", "")), line.get("progressDetail") or {}
-        if status == "Downloading" and "total" in detail:
-            self._layers[layer] = (int(detail.get("current", 0)), int(detail["total"]))
-        elif status in ("Pull complete", "Already exists"):
-            self._done.add(layer)
-        if time.monotonic() - self._told_at >= _REPORT_SECONDS:
-            self._told_at = time.monotonic()
-            self._report(self._line())
-
-    def _line(self) -> str:
-        here = sum(current for current, _ in self._layers.values()) // _MB
-        total = sum(size for _, size in self._layers.values()) // _MB
-        return f"pulling {self._reference}: {here} of {total} MB, {len(self._done)} layers done"
 
 
 def _local(told: dict[str, Any], reference: str) -> LocalImage:

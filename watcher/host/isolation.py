@@ -5,7 +5,7 @@ from typing import Any
 
 from watcher.errors import Refused
 from watcher.host.names import OWNER_LABEL, TRIAL, TRIAL_LABEL
-from watcher.model.container import ContainerSpec, Mount
+from watcher.model.container import ContainerSpec, LaidFiles, Mount
 
 PROCESSES = 4096
 LOG_FILES = {"max-size": "64m", "max-file": "2"}
@@ -51,7 +51,7 @@ def _host_config(spec: ContainerSpec, docker_url: str) -> dict[str, Any]:
         "RestartPolicy": {"Name": "no"},
         "ReadonlyRootfs": "writable-root" not in spec.allow,
         "Tmpfs": _tmpfs(spec),
-        "Mounts": [_mount(mount, docker_url) for mount in spec.mounts],
+        "Mounts": [*(_mount(mount, docker_url) for mount in spec.mounts), *_volume(spec.laid)],
         "CapDrop": [] if free else ["ALL"],
         "CapAdd": [] if free else ["DAC_READ_SEARCH"],  # model folders that belong to another user
         "SecurityOpt": [] if "new-privileges" in spec.allow else ["no-new-privileges"],
@@ -91,6 +91,12 @@ def _mount(mount: Mount, docker_url: str) -> dict[str, Any]:
         "ReadOnly": mount.read_only,
         "BindOptions": {"Propagation": "rprivate"},
     }
+
+
+def _volume(laid: LaidFiles | None) -> list[dict[str, Any]]:
+    """Return the nameless volume of laid files: on disk, not in memory, writable only beside a read-only root."""
+    options = {"NoCopy": True, "Labels": {TRIAL_LABEL: ""}}
+    return [{"Type": "volume", "Target": laid.target, "VolumeOptions": options}] if laid else []
 
 
 def _ipc(spec: ContainerSpec) -> str:

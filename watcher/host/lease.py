@@ -47,8 +47,10 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.truncate(0)
-            self._file.close()
+            with contextlib.suppress(OSError):  # on a full disk what `_write` could not write is still waiting
+                self._file.truncate(0)
+            with contextlib.suppress(OSError):  # it is closed all the same, and with that the lease is free
+                self._file.close()
             self._file = None
 
 

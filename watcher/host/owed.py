@@ -5,7 +5,7 @@ They hold all that the way back needs, so that `watcher restore` reads no databa
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,16 @@ def _told(debt: Debt) -> dict[str, Any]:
 def _read(path: Path) -> Debt | None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        services = tuple(OwedService(**service) for service in told["services"])
+        services = tuple(_service(service) for service in told["services"])
         return Debt(int(told["trial_id"]), str(told["docker"]), datetime.fromisoformat(told["stopped_at"]), services)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _service(told: dict[str, Any]) -> OwedService:
+    """Return a service of any release's file: an older one leaves defaults, a newer one's words are passed over."""
+    known = {field.name for field in fields(OwedService)}
+    return OwedService(**{name: value for name, value in told.items() if name in known})
 
 
 def _sync(folder: Path) -> None:

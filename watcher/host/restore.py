@@ -1,4 +1,4 @@
-"""Put back whatever is owed: reads the owed files, speaks to Docker, and needs nothing else. Safe at any time."""
+"""Put back whatever is owed: from the owed files, Docker and systemd, and nothing else. Safe at any time."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,8 @@ from watcher.host.clock import SystemClock
 from watcher.host.engine import Engine
 from watcher.host.lease import Lease
 from watcher.host.owed import broken_debts, clear_debt, read_debts, write_debt
-from watcher.host.services import Services, is_paid
+from watcher.host.paid import better_told, down_report, is_paid, needs_start
+from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
 from watcher.model.container import Debt, OwedService
 from watcher.model.trial import ServiceReport, ServiceState
@@ -59,7 +60,8 @@ def restore_all(
     clock = clock or SystemClock()
     folder = data_dir / "owed"
     if data_dir.is_dir():
-        (data_dir / CANCEL).touch()
+        with contextlib.suppress(OSError):  # on a full or read-only disk the trial is ended all the same, below
+            (data_dir / CANCEL).touch()
     owed_at_first = read_debts(folder)
     urls = {debt.docker for debt in owed_at_first} | ({docker_url} if docker_url not in (None, "none") else set())
     with contextlib.ExitStack() as stack:
@@ -71,8 +73,18 @@ def restore_all(
             payment.pay(clock.monotonic() + timeout_seconds)
             payment.look_at(owed_at_first)
             if alone:
-                (data_dir / CANCEL).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    (data_dir / CANCEL).unlink(missing_ok=True)
     return (*payment.reports.values(), *(_unreadable(path) for path in broken_debts(folder)))
+
+
+def unpaid_services(data_dir: Path, reports: Iterable[ServiceReport]) -> tuple[str, ...]:
+    """Return what the owed files still name and the reports do not show as given back."""
+    told = {report.service: report for report in reports}
+    left = [owed for debt in read_debts(data_dir / "owed") for owed in debt.services]
+    broken = [f"file:{path.name}" for path in broken_debts(data_dir / "owed")]
+    unpaid = (owed.service for owed in left if owed.service not in told or not is_paid(owed, told[owed.service]))
+    return tuple(dict.fromkeys((*unpaid, *broken)))
 
 
 @dataclass(slots=True)
@@ -97,8 +109,7 @@ class _Payment:
                 return
             self.clock.sleep(_PAUSE_SECONDS)
             for debt in debts:
-                down = (owed for owed in debt.services if self.reports[owed.service].state is ServiceState.DOWN)
-                self._start(debt, down)
+                self._start(debt, (owed for owed in debt.services if needs_start(self.reports[owed.service])))
 
     def look_at(self, debts: Iterable[Debt]) -> None:
         """Report also what somebody else paid meanwhile: a trial that was ended gives back by itself."""
@@ -111,38 +122,39 @@ class _Payment:
         for owed in services:
             try:
                 self.reports[owed.service] = self._guardian(debt).services.start(owed)
-            except HostError as error:
-                self.reports[owed.service] = ServiceReport(owed.service, ServiceState.DOWN, str(error))
+            except Exception as error:  # noqa: BLE001  a bug of ours with one service keeps no other down
+                self.reports[owed.service] = down_report(owed, error)
 
     def _none_starts(self, debts: Iterable[Debt]) -> bool:
-        states = {self.reports[owed.service].state for debt in debts for owed in debt.services}
-        return states == {ServiceState.DOWN}
+        return all(needs_start(self.reports[owed.service]) for debt in debts for owed in debt.services)
 
     def _struck(self, debts: Iterable[Debt]) -> tuple[Debt, ...]:
-        """Strike what is paid from the owed files, and return the debts with what is left of them."""
+        """Strike what is paid from the owed files, and return the debts with what is left of them.
+
+        A file that cannot be written or removed still names what was paid; who reads it next sees that it runs.
+        """
         left = []
         for debt in debts:
             unpaid = tuple(owed for owed in debt.services if not self._is_settled(debt, owed))
-            if not unpaid:
-                clear_debt(self.folder, debt.trial_id)
-                continue
-            if unpaid != debt.services:
-                write_debt(self.folder, replace(debt, services=unpaid))
-            left.append(replace(debt, services=unpaid))
+            with contextlib.suppress(HostError):
+                if not unpaid:
+                    clear_debt(self.folder, debt.trial_id)
+                elif unpaid != debt.services:
+                    write_debt(self.folder, replace(debt, services=unpaid))
+            if unpaid:
+                left.append(replace(debt, services=unpaid))
         return tuple(left)
 
     def _is_settled(self, debt: Debt, owed: OwedService) -> bool:
         started, report = self.reports[owed.service], self._settled(debt, owed)
-        # why it could not be started says more than that it is down
-        keep_reason = report.state is ServiceState.DOWN and started.state is ServiceState.DOWN and started.message
-        self.reports[owed.service] = started if keep_reason else report
+        self.reports[owed.service] = better_told(started, report)
         return is_paid(owed, report)
 
     def _settled(self, debt: Debt, owed: OwedService) -> ServiceReport:
         try:
             return self._guardian(debt).services.settle(owed)
-        except HostError as error:
-            return ServiceReport(owed.service, ServiceState.DOWN, str(error))
+        except Exception as error:  # noqa: BLE001  as above
+            return down_report(owed, error)
 
     def _guardian(self, debt: Debt) -> Guardian:
         return self.guardians.setdefault(debt.docker, self.connect(debt.docker))

@@ -33,7 +33,10 @@ _MAY_NOT_RAISE_LIMITS = "error setting rlimit"
 _EXEC_FAILED = (126, 127)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_LOOK_SECONDS = 0.2
+_LEAVING = ("removing", "dead")
+"""While somebody removes it by force, a container was killed and is still there for a moment."""
 _REMOVAL_SECONDS = 30
+_LAYING_SECONDS = 600
 
 
 class TrialContainer:
@@ -54,9 +57,11 @@ class TrialContainer:
         self._make_network(internal=not wants_outside(spec))
         container = self._create(config)
         self._refuse_missing_command(container, spec)
+        self._lay(container, spec)
         if not self._start(container):
             self._remove_container(container)
             container = self._create(without_ulimits(config))
+            self._lay(container, spec)
             self._start(container)
         self._look_once(container, spec)
         return container
@@ -73,6 +78,8 @@ class TrialContainer:
             return ContainerState(exists=False)
         state = told["State"]
         running = bool(state["Running"])
+        if not running and state["Status"] in _LEAVING:
+            return ContainerState(exists=False)
         return ContainerState(
             exists=True,
             running=running,
@@ -105,6 +112,7 @@ class TrialContainer:
             remove_inspected(self._engine.api)
             for container in self._standing():
                 self._remove_container(container)
+            self._remove_volumes()
             self._remove_network()
 
     # --- making -----------------------------------------------------------------------------------------------------
@@ -133,6 +141,16 @@ class TrialContainer:
                 if missing := _NO_SUCH_MOUNT.search(reason_of(error)):
                     raise Refused("a mount's path does not exist on the device", path=missing["path"]) from error
                 raise
+
+    def _lay(self, container: str, spec: ContainerSpec) -> None:
+        """Copy files into their volume, over a connection of its own: they may be many."""
+        if (laid := spec.laid) is None:
+            return
+        with (
+            contextlib.closing(self._engine.connect(_LAYING_SECONDS)) as api,
+            asking("the files could not be laid into the trial container", container=container[:12]),
+        ):
+            api.put_archive(container, laid.target, laid.tar())
 
     def _start(self, container: str) -> bool:
         """Start it; False where this engine (a rootless one) may not raise limits, which a candidate can do without."""
@@ -211,6 +229,14 @@ class TrialContainer:
                     raise HostError("the trial container could not be removed", cause=reason_of(error)) from error
                 time.sleep(0.1)
 
+    def _remove_volumes(self) -> None:
+        """Remove what a trial container left that somebody else removed without its volume."""
+        from docker.errors import APIError
+
+        for row in self._engine.api.volumes(filters={"label": TRIAL_LABEL, "dangling": True})["Volumes"] or ():
+            with contextlib.suppress(APIError):
+                self._engine.api.remove_volume(row["Name"])
+
     def _remove_network(self) -> None:
         from docker.errors import APIError, NotFound
 
@@ -220,10 +246,16 @@ class TrialContainer:
                 continue
             network = str(row["Id"])
             with contextlib.suppress(NotFound):
-                for member in api.inspect_network(network).get("Containers") or {}:
+                for member in self._members(network):
                     with contextlib.suppress(APIError):
                         api.disconnect_container_from_network(member, network, force=True)
                 api.remove_network(network)
+
+    def _members(self, network: str) -> tuple[str, ...]:
+        """Return who is in it; also a watcher that was killed: without the network it could not be started again."""
+        api = self._engine.api
+        stopped = [str(row["Id"]) for row in api.containers(all=True, filters={"network": network})]
+        return tuple(dict.fromkeys([*(api.inspect_network(network).get("Containers") or {}), *stopped]))
 
     def _join(self) -> None:
         """Let the watcher's own container into the trial's network; it leaves when that is removed."""

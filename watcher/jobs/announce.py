@@ -15,6 +15,7 @@ from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
 from watcher.notify.message import Digest, SourceRemark, SourceTrouble, compose
+from watcher.planner.reminders import reminder_number
 from watcher.ports import Notifier
 from watcher.store import facts as fact_store
 from watcher.store import outbox, trials
@@ -36,6 +37,18 @@ def note_trial(tx: Transaction, trial: Trial, now: datetime) -> None:
     if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
         kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
         outbox.enqueue(tx, Notice(kind, _key(trial), TRIAL, (str(trial.id),), now))
+
+
+def note_owed(tx: Transaction, data_dir: Path, now: datetime) -> None:
+    """Remind of each trial's debt that is unpaid, with widening gaps; a gap that was slept through is told once."""
+    folder = data_dir / "owed"
+    debts = {str(debt.trial_id) for debt in read_debts(folder)} | {path.stem for path in broken_debts(folder)}
+    for debt in sorted(debts):
+        first = f"owed:{debt}"
+        told_at = outbox.written_at(tx, first)
+        number = 0 if told_at is None else reminder_number(now - told_at)
+        subjects = (debt,) if debt.isdecimal() else ()
+        outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"{first}:{number}" if number else first, OWED, subjects, now))
 
 
 def _key(trial: Trial) -> str:

@@ -13,8 +13,10 @@ from watcher.model.answer import Answer
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import Event, KnownFact
 from watcher.model.trial import Candidate
-from watcher.planner import due
+from watcher.model.verdict import StaticRecord
+from watcher.planner import boot, due
 from watcher.planner.candidates import candidates
+from watcher.planner.overlays import overlays
 from watcher.planner.relevance import relevance
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
@@ -24,8 +26,11 @@ from watcher.trial.order import setup_of
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
+QUARANTINE_CLEARED_AT = "quarantine-cleared-at"
+"""When somebody last found nothing wrong on our side: what failed before that counts no more."""
 Facts = tuple[tuple[str, KnownFact], ...]
 GONE = "no source shows it any more"
+REPLACED = "another wheel or another image is the newest now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +57,39 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
         before = {(one.engine, one.fingerprint): one for one in candidate_store.candidates(tx)}
         skipped = {key for key, one in before.items() if one.skipped}
         facts = fact_store.all_facts(tx)
-        found = candidates(_with_sources(means, facts), means.settings.engines, device)
+        found = _found(means, facts, statics.static_records(tx), device, skipped)
         marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
         planned = due.plan(marked, trials.trials(tx), rules, _standing(tx, means, device, asked_now))
         kept = candidate_store.upsert_candidates(tx, (*planned, *_gone(before, planned)))
-    changed = tuple(one for one in kept if _differs(before.get((one.engine, one.fingerprint)), one))
+    told = (one for one in kept if not _is_old_wheel(one))
+    changed = tuple(one for one in told if _differs(before.get((one.engine, one.fingerprint)), one))
     return Plan(kept[: len(planned)], changed, rules, facts)
+
+
+def _is_old_wheel(one: Candidate) -> bool:
+    """Return whether a candidate is no news to a person: each new image lays the wheels of before anew."""
+    return one.overlay is not None and (one.baseline or one.reasons == (REPLACED,))
+
+
+def _found(
+    means: Means, facts: Facts, read: Sequence[StaticRecord], device: DeviceFacts, skipped: set[tuple[str, str]]
+) -> tuple[Candidate, ...]:
+    """Return the images that sources show, then the wheels that can be laid over the newest one that fits."""
+    settings = means.settings
+    images = candidates(_with_sources(means, facts), settings.engines, device)
+    bases = [one for one in images if (one.engine, one.fingerprint) not in skipped]
+    laid = overlays(_with_sources(means, facts), bases, read, settings.engine, settings.bug.component, device)
+    return (*images, *laid)
 
 
 def _gone(before: Mapping[tuple[str, str], Candidate], planned: Iterable[Candidate]) -> list[Candidate]:
     """Return the candidates that no source shows any more, so marked; what a person named by hand has no source."""
     shown = {(one.engine, one.fingerprint) for one in planned}
     left = (one for key, one in before.items() if key not in shown and one.source)
-    return [replace(one, compatible=False, reasons=(GONE,), due=False, waiting_for=None) for one in left]
+    return [
+        replace(one, compatible=False, reasons=(REPLACED if one.overlay else GONE,), due=False, waiting_for=None)
+        for one in left
+    ]
 
 
 def rules_of(means: Means) -> due.Rules:
@@ -123,6 +148,7 @@ def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tupl
             statics=statics.static_records(tx),
             facts=fact_store.all_facts(tx),
             sources=means.settings.sources,
+            trials=trials.trials(tx),
         )
     return tuple(replace(event, helps=relevance(event, ledger)) for event in events)
 
@@ -136,16 +162,28 @@ def _standing(tx: Transaction, means: Means, device: DeviceFacts, asked_now: boo
     first = trials.get_meta(tx, FIRST_DEVICE_STATE)
     if first is None:
         trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
-    paused = trials.get_meta(tx, PAUSED_UNTIL)
     return due.Standing(
         device=device,
         setup=setup_of(means.settings.engine),
         now=means.clock.now(),
-        paused_until=datetime.fromisoformat(paused) if paused else None,
-        quarantined=due.is_quarantined(trials.trials(tx), device.state.boot_id),
+        paused_until=paused_until(tx),
+        quarantined=is_quarantined(tx, device.state.boot_id),
         device_changed=first is not None and first != device.state.key,
         check_now=asked_now,
     )
+
+
+def is_quarantined(tx: Transaction, boot_id: str | None) -> bool:
+    """Return whether trials on this boot keep failing on our side."""
+    cleared = trials.get_meta(tx, QUARANTINE_CLEARED_AT)
+    cleared_at = datetime.fromisoformat(cleared) if cleared else None
+    return boot.is_quarantined(trials.trials(tx), boot_id, cleared_at)
+
+
+def paused_until(tx: Transaction) -> datetime | None:
+    """Return until when a person paused automatic trials; None where nobody did. It may be over."""
+    paused = trials.get_meta(tx, PAUSED_UNTIL)
+    return datetime.fromisoformat(paused) if paused else None
 
 
 def _differs(before: Candidate | None, now: Candidate) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from watcher.errors import HostError, LeaseHeld
 from watcher.host.lease import Lease, lease_holder
 from watcher.host.owed import read_debts
-from watcher.jobs.announce import note_trial, owed_reports
+from watcher.jobs.announce import note_owed, note_trial, owed_reports
 from watcher.jobs.means import Means
 from watcher.model.trial import Outcome, ServiceReport, Stage, Trial
 from watcher.ports import ReportProgress
@@ -36,7 +36,11 @@ def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:
             _close_dead_trials(means)
     except LeaseHeld:
         return ()
-    return still_down(means.data_dir)
+    down = still_down(means.data_dir)
+    if down:
+        with means.store.transaction() as tx:
+            note_owed(tx, means.data_dir, means.clock.now())
+    return down
 
 
 def _close_dead_trials(means: Means) -> None:

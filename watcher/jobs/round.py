@@ -59,6 +59,10 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
         raise
     if trials:
         plan = replace(plan, candidates=make_plan(means, device, asked_now=not scheduled).candidates)
+    if (means.data_dir / "wheels").exists():
+        from watcher.jobs.wheels import drop_wheels  # as above
+
+        drop_wheels(means, plan.candidates)
     answer = answer_now(means, device, plan.facts)
     events = meanings(means, device, events)
     failed = announce(means, answer)

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
-from watcher.host.owed import read_debts
+from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.heartbeat import beat
 from watcher.ports import ReportProgress
 
 HEARTBEAT_SECONDS = 60
+OWED_SECONDS = 15 * 60
+"""While a service is owed, a round is made so often: it pays first, and reminds where it cannot."""
 _CHILD_PATIENCE_SECONDS = 330
 
 
@@ -49,6 +51,7 @@ class Service:
         jitter = int(min(self.jitter, self.turn / 2).total_seconds()) or None
         turn = IntervalTrigger(seconds=max(1, int(self.turn.total_seconds())), jitter=jitter)
         scheduler.add_job(self._beat, IntervalTrigger(seconds=HEARTBEAT_SECONDS), next_run_time=now)
+        scheduler.add_job(self._round_if_owed, IntervalTrigger(seconds=OWED_SECONDS))
         scheduler.add_job(self._round, turn, next_run_time=now, coalesce=True, max_instances=1, misfire_grace_time=None)
         previous = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
         scheduler.start()
@@ -66,12 +69,17 @@ class Service:
 
     def _round(self) -> None:
         with self._starting:
-            if self._ending.is_set():
+            if self._ending.is_set() or (self._child is not None and self._child.poll() is None):
                 return
             child = self._child = self.popen(self.round_command)
         code = child.wait()
         if code not in (0, 130):
             self.say(f"the round ended with exit code {code}")
+
+    def _round_if_owed(self) -> None:
+        folder = self.data_dir / "owed"
+        if read_debts(folder) or broken_debts(folder):
+            self._round()
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         self._ending.set()

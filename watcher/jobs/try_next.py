@@ -8,10 +8,14 @@ from watcher.errors import HostError, StoreError
 from watcher.host.lease import Lease
 from watcher.jobs.announce import note_trial
 from watcher.jobs.means import Means
-from watcher.jobs.prune import note_pulled, prune_images
+from watcher.jobs.plan import is_quarantined
+from watcher.jobs.prune import note_pulling, note_use, prune_images
+from watcher.jobs.wheels import laying_of
 from watcher.model.container import LocalImage
 from watcher.model.trial import Candidate, Outcome, Stage, Trial
 from watcher.model.verdict import StaticReading, StaticRecord
+from watcher.planner.boot import gpu_failures
+from watcher.planner.versions import public
 from watcher.store import candidates as candidate_store
 from watcher.store import statics, trials
 from watcher.trial.order import Order, setup_of
@@ -49,7 +53,7 @@ def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
         raise HostError("there is no container engine to try anything on; set device.docker")
     with Lease(means.data_dir):
         trial = _opened(means, wish)
-        order = _order(means, wish)
+        order = _order(means, wish, trial)
         notebook = StoredNotebook(means, wish.candidate)
         runner = Runner(order, host, means.clock, notebook, means.say)
         trial = runner.run(trial)
@@ -101,9 +105,13 @@ def _opened(means: Means, wish: Wish) -> Trial:
         return trials.new_trial(tx, replace(trial, candidate=candidate))
 
 
-def _order(means: Means, wish: Wish) -> Order:
+def _order(means: Means, wish: Wish, trial: Trial) -> Order:
     settings = means.settings
+    with means.store.reading() as tx:
+        quarantined = is_quarantined(tx, trial.device_state.boot_id)
+        failures = gpu_failures(trials.trials(tx), trial.device_state.boot_id)
     policy = settings.trial.bring_up
+    laying = laying_of(means, wish.candidate.overlay) if wish.candidate.overlay else None
     return Order(
         candidate=wish.candidate,
         engine=wish.engine,
@@ -113,11 +121,14 @@ def _order(means: Means, wish: Wish) -> Order:
         device=settings.device,
         data_dir=means.data_dir,
         repeats=wish.repeats or settings.trial.repeats,
-        ask_bring_up=wish.by_hand or policy != "by-hand",
+        ask_bring_up=laying is None and (wish.by_hand or policy != "by-hand"),
         unless_present=policy == "unless-present",
         force=wish.force,
+        quarantined=quarantined,
+        gpu_failures=failures,
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
         must_end_by=wish.window_ends,
+        laying=laying,
     )
 
 
@@ -135,13 +146,20 @@ class StoredNotebook:
             if trial.outcome is not None and trial.stage in (Stage.DONE, Stage.RESTORE):
                 note_trial(tx, trial, now)
 
+    def pulling(self, reference: str, there: frozenset[str]) -> None:
+        note_pulling(self.means, reference, there)
+
     def pulled(self, image: LocalImage) -> None:
-        note_pulled(self.means, image.id)
+        note_use(self.means, image)
 
     def read(self, reading: StaticReading) -> None:
         candidate, now = self.candidate, self.means.clock.now()
         digest = candidate.digest or f"name:{candidate.image}"
         record = StaticRecord(candidate.source, candidate.engine, candidate.image, reading.torch, digest, reading, now)
+        if (laid := candidate.overlay) is not None:
+            record = StaticRecord(
+                laid.source, laid.component, laid.name, public(laid.version), laid.digest, reading, now
+            )
         with self.means.store.transaction() as tx:
             statics.save_static(tx, record)
 

@@ -1,6 +1,6 @@
 """Containers of a trial, images, and services that were stopped for one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,17 @@ class Mount:
     source: str
     target: str
     read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LaidFiles:
+    """Files that lie in a container before it starts, in a volume of their own at `target`.
+
+    `tar` yields them as an archive, anew at each call; it raises CannotStart for files that cannot be laid.
+    """
+
+    target: str
+    tar: Callable[[], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class ContainerSpec:
     ulimits: Mapping[str, int] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    laid: LaidFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +86,32 @@ class OwedService:
 
     Attributes:
         service: as configured (`container:zoe-ollama`).
+        kind: `container`, `systemd`, `systemd-user` or `command`; what is said below is of containers, unless noted.
         id: container id at the time; the container may be replaced meanwhile.
         restart_policy: the service's own, `{"Name": …, "MaximumRetryCount": …}`; given back after restore.
         was_healthy: None when it has no health check.
         shares_network_of: name of the container whose network namespace it lives in.
         kept_tag: extra tag that keeps its image from being pruned meanwhile.
         inspect: Docker's full answer, to create it again when it is gone.
+        user_id: of a `systemd-user` unit: the account whose service manager runs it.
+        commands: of a `command`: the operator's own words for `stop`, `start` and `check`.
     """
 
     service: str
     kind: str
     name: str
-    id: str
-    image_id: str
-    image: str
-    restart_policy: Mapping[str, Any]
-    was_healthy: bool | None
+    id: str = ""
+    image_id: str = ""
+    image: str = ""
+    restart_policy: Mapping[str, Any] = field(default_factory=dict)
+    was_healthy: bool | None = None
     compose_project: str | None = None
     compose_service: str | None = None
     shares_network_of: str | None = None
     kept_tag: str | None = None
     inspect: Mapping[str, Any] = field(default_factory=dict)
+    user_id: int | None = None
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The JSON objects of CONTRACT, made from the nouns. Page, notices and command line print the same."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,7 @@ def trial_document(trial: Trial) -> Document:
         "engine": trial.candidate.engine,
         "image": trial.candidate.image,
         "digest": trial.candidate.digest,
+        "overlay": _overlay(trial.candidate),
         "device_state": {"l4t": state.l4t, "driver": state.driver, "boot_id": state.boot_id},
         "started_at": time_text(trial.started_at),
         "finished_at": time_text(trial.finished_at),
@@ -112,17 +114,25 @@ def event_document(event: Event) -> Document:
     }
 
 
-def candidate_document(candidate: Candidate) -> Document:
+def candidate_document(candidate: Candidate, experimental: Collection[str]) -> Document:
+    """Return the document of a candidate; `experimental` are ids of engines."""
     return {
         "id": candidate.id,
         "engine": candidate.engine,
         "image": candidate.image,
         "digest": candidate.digest,
+        "overlay": _overlay(candidate),
         "compatible": candidate.compatible,
         "reasons": list(candidate.reasons),
         "due": candidate.due,
         "waiting_for": candidate.waiting_for,
+        "experimental": candidate.engine in experimental,
     }
+
+
+def _overlay(candidate: Candidate) -> Document | None:
+    laid = candidate.overlay
+    return {"wheel": laid.name, "version": laid.version, "digest": laid.digest, "source": laid.source} if laid else None
 
 
 def error_document(error: LookError | None) -> Document | None:

@@ -32,12 +32,32 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A wheel that is laid over an image for the probe.
+
+    Attributes:
+        name: file name of the wheel.
+        version: public and local version as written.
+        digest: `sha256:…` of the file.
+        source: the index that shows it.
+    """
+
+    component: str
+    name: str
+    version: str
+    digest: str
+    url: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """What could be tried: an engine in an image at the digest for the device's architecture.
 
     Attributes:
         image: reference with tag, as a person would pull it.
         digest: `sha256:…` of the device's architecture; the image is run by it.
+        overlay: what is laid over the image; such a candidate is probed, and never brought up.
         fingerprint: over content (digest, overlays), never over names.
         compatible: with the device as it is now; `reasons` say why not, in words for a person.
         due: would be tried automatically now; `waiting_for` says what holds it back.
@@ -58,6 +78,12 @@ class Candidate:
     baseline: bool = False
     skipped: bool = False
     id: int = 0
+    overlay: Overlay | None = None
+
+    @property
+    def title(self) -> str:
+        """Return how a person calls it: the image, and what is laid over it."""
+        return f"{self.overlay.name} over {self.image}" if self.overlay else self.image
 
 
 class ServiceState(StrEnum):
@@ -69,11 +95,15 @@ class ServiceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceReport:
-    """How a displaced service stands; `service` as in the configuration (`container:zoe-ollama`)."""
+    """How a displaced service stands; `service` as in the configuration (`container:zoe-ollama`).
+
+    `is_starting` says of one that is down that its start is under way: it is waited for, not started once more.
+    """
 
     service: str
     state: ServiceState
     message: str = ""
+    is_starting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def _owed(reports: Sequence[ServiceReport]) -> list[str]:
 
 def _trial(trial: Trial) -> list[str]:
     candidate = trial.candidate
-    image = tame(candidate.image, 160) + (f" ({tame(candidate.digest, 26)})" if candidate.digest else "")
+    image = tame(candidate.title, 240) + (f" ({tame(candidate.digest, 26)})" if candidate.digest else "")
     lines = [f"Trial {trial.id}: {image}", f"  {_sentence(_capital(trial_verdict(trial)))}"]
     if trial.reason:
         lines.append(f"  Why: {tame(trial.reason)}")
@@ -282,7 +282,9 @@ def _brought_up(trial: Trial) -> str:
 
 
 def _called(candidate: Candidate) -> str:
-    """Return a candidate's short name: the repository's last part with its tag."""
+    """Return a candidate's short name: the wheel laid over the image, else the repository's last part with its tag."""
+    if candidate.overlay is not None:
+        return tame(candidate.overlay.name, 100)
     return tame(candidate.image.rsplit("/", 1)[-1] or candidate.engine, 100)
 
 

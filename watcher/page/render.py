@@ -149,7 +149,7 @@ def _moment(one: Moment) -> str:
 
 def _verdict(trial: Trial) -> str:
     answers = f"bug {trial.bug.value}, engine {trial.bring_up.value}"
-    return f"{_link(trial)}: {answers}{under(said(trial.candidate.image))}"
+    return f"{_link(trial)}: {answers}{under(said(trial.candidate.title))}"
 
 
 def _link(trial: Trial) -> str:

@@ -32,7 +32,7 @@ def _trial(trial: Trial, is_open: bool) -> str:
     return (
         f'<article class="trial" id="trial-{trial.id}"><div class="head"><h3>Trial {trial.id}</h3>'
         f'<span class="when">{moment(trial.started_at)}</span></div>'
-        f"<div>{said(trial.candidate.image)}{digest}</div>"
+        f"<div>{said(trial.candidate.title)}{digest}</div>"
         f'<div class="chips">{"".join(_chips(trial))}</div>'
         f"{''.join(f'<p>{line}</p>' for line in _lines(trial))}{_evidence(trial, is_open)}</article>"
     )

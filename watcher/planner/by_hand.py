@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from watcher.model.container import LocalImage
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import Candidate, Outcome, Trial
+from watcher.planner.boot import doubt_about
 from watcher.planner.candidates import fingerprint
-from watcher.planner.due import is_quarantined
 from watcher.planner.versions import parse_tag
 
 
@@ -19,11 +19,14 @@ def named_candidate(image: str, engine: str, local: LocalImage | None) -> Candid
 
 
 def reason_not_again(candidate: Candidate, past: Sequence[Trial], device: DeviceFacts, setup: str) -> str | None:
-    """Return why a trial by hand is refused unless forced: the same was judged, or the bench is in quarantine."""
-    for trial in past:
-        same = trial.candidate.fingerprint == candidate.fingerprint and trial.setup == setup
-        if same and trial.outcome is Outcome.VERDICT and trial.device_state.key == device.state.key:
-            return f"the same content was judged on this device as trial {trial.id}; --force tries it again"
-    if is_quarantined(past, device.state.boot_id):
-        return "two trials in a row failed on our side on this boot; reboot, or try again with --force"
-    return None
+    """Return why a trial by hand is refused unless forced: the same was judged, and nothing is left to confirm."""
+    here = [
+        trial
+        for trial in past
+        if trial.candidate.fingerprint == candidate.fingerprint and trial.setup == setup
+        if trial.outcome is Outcome.VERDICT and trial.device_state.key == device.state.key
+    ]
+    last = max(here, key=lambda trial: trial.started_at, default=None)
+    if last is None or (last.device_state.boot_id != device.state.boot_id and doubt_about(last, past)):
+        return None
+    return f"the same content was judged on this device as trial {last.id}; --force tries it again"

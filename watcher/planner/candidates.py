@@ -44,7 +44,8 @@ def newest_first(some: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return candidates with the newest first.
 
     A tag without a version is "whatever was default that day": it ranks with the newest version of its day, and
-    `latest…` with the newest of all. Where no day is known, it ranks below what has a version.
+    `latest…` with the newest of all. Where no day is known, it ranks below what has a version. Of wheels that are laid
+    over images the version of the wheel counts first.
     """
     some = tuple(some)
     ranks = _Ranks.of(some)
@@ -70,7 +71,8 @@ class _Ranks:
         version = pep440_key(candidate.version) if candidate.version else self._version_of(day, parts.moving)
         # from May 2025 on `r36.4` replaces `r36.4.0`: of two spellings the shorter is the later
         l4t = (pep440_key(parts.l4t)[:2], -len(parts.l4t or ""))
-        return (version[:3], day, parts.moving, l4t, pep440_key(parts.cuda), tag, candidate.image)
+        laid_over = pep440_key(candidate.overlay.version) if candidate.overlay else ()
+        return (laid_over, version[:3], day, parts.moving, l4t, pep440_key(parts.cuda), tag, candidate.image)
 
     def _version_of(self, day: datetime, moving: bool) -> OrderKey:
         place = len(self.days) if moving else 0 if day == _NEVER else bisect_right(self.days, day)

@@ -10,6 +10,11 @@
     several waiting       the newest; the older ones are superseded
 
 What was there at the first look is never due until the device or the setup changed.
+
+A wheel that is laid over an image is held to the same, in a line of its own behind the images, with these differences:
+only its probe is asked, so model and profiles make nothing due again; what the probe said of a wheel over one image
+stands over the next; a wheel that was there at the first look stays out. It waits for the window like everything else:
+nothing is stopped for it, but it takes memory beside the running service.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +23,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import Candidate, Outcome, Trial
+from watcher.model.verdict import BugState
 from watcher.planner import window
+from watcher.planner.boot import QUARANTINE
 from watcher.planner.candidates import newest_first
 
 FIRST_DELAY = timedelta(minutes=30)
@@ -26,7 +33,6 @@ REFUSED_DELAY = timedelta(days=1)
 """After a refusal that no time cures, such as a wrong mount path: somebody has to change something first."""
 _GROWTH = 4
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Standing:
 
     Attributes:
         setup: hash of model, profiles and mounts, as kept with each trial.
-        quarantined: two trials in a row failed on our side, see `is_quarantined`.
+        quarantined: two trials in a row failed on our side, see `boot.is_quarantined`.
         device_changed: L4T or driver are not those on which the sources were first looked at.
         check_now: a person asked for a check: window and cool-down do not hold anything back.
     """
@@ -73,9 +79,11 @@ def plan(
 ) -> tuple[Candidate, ...]:
     """Return the candidates, newest first, with `due` and `waiting_for` as they are now. At most one is due."""
     planned = []
-    for candidate, hold in _held(candidates, trials, rules, standing):
+    for candidate, hold in _all_held(tuple(candidates), trials, rules, standing):
         due = hold is not None and not hold.reasons
         waiting = "; ".join(hold.reasons) or None if hold else None
+        if candidate.skipped and candidate.compatible:
+            waiting = "a person left it out; `watcher skip --undo ID` takes it in again"
         planned.append(replace(candidate, due=due, waiting_for=waiting))
     return tuple(planned)
 
@@ -89,24 +97,13 @@ def next_start(
     candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
 ) -> tuple[Candidate, datetime] | None:
     """Return the next automatic trial and when it starts if nothing else happens; None when none can be foreseen."""
-    for candidate, hold in _held(candidates, trials, rules, standing):
+    images = [one for one in candidates if one.overlay is None]  # for an overlay nothing is stopped
+    for candidate, hold in _held(images, trials, rules, standing):
         if hold and not hold.is_final and not hold.superseded:
             ready = max(hold.until, standing.now)
             starts = ready if standing.check_now else window.next_start(rules.hours, rules.zone, ready, rules.total)
             return (candidate, starts) if starts else None
     return None
-
-
-def is_quarantined(trials: Sequence[Trial], boot_id: str | None, cleared_at: datetime | None = None) -> bool:
-    """Return whether the last two trials that ended failed on our side, on this boot, since the last clean `doctor`."""
-    ended = [trial for trial in trials if trial.outcome in _EVIDENCE]
-    last_two = sorted(ended, key=_ended)[-2:]
-    return len(last_two) == 2 and all(
-        trial.outcome is Outcome.BENCH
-        and trial.device_state.boot_id == boot_id
-        and (cleared_at is None or _ended(trial) > cleared_at)
-        for trial in last_two
-    )
 
 
 @dataclass(slots=True)
@@ -129,6 +126,19 @@ class _Hold:
             self.until = max(self.until, until)
 
 
+def _all_held(
+    candidates: Sequence[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
+) -> list[tuple[Candidate, _Hold | None]]:
+    """Return the images with their holds, then the overlays, which wait until no image is due."""
+    images = _held([one for one in candidates if one.overlay is None], trials, rules, standing)
+    overlays = _held([one for one in candidates if one.overlay is not None], trials, rules, standing)
+    first = next((one for one, hold in images if hold is not None and not hold.reasons), None)
+    for _, hold in overlays:
+        if first is not None and hold is not None and not hold.reasons:
+            hold.wait(f"{first.image} is tried first", standing.now)
+    return [*images, *overlays]
+
+
 def _held(
     candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
 ) -> list[tuple[Candidate, _Hold | None]]:
@@ -144,7 +154,7 @@ def _held(
             hold = _hold(candidate, history, rules, standing)
             rival = next((one for one in ahead if _supersedes(one, candidate, history)), None)
             if rival is not None:
-                hold = _Hold([f"superseded by {rival.image}"], superseded=True)
+                hold = _Hold([f"superseded by {rival.overlay.name if rival.overlay else rival.image}"], superseded=True)
         held.append((candidate, hold))
         if candidate.engine == rules.engine and _runs_ahead(candidate, hold, history, rules):
             ahead.append(candidate)
@@ -172,20 +182,26 @@ class _History:
     def __init__(self, trials: Sequence[Trial], engine: str, standing: Standing) -> None:
         self._standing = standing
         self._by_content: dict[tuple[str, str], list[Trial]] = {}
+        self._by_wheel: dict[str, list[Trial]] = {}
         for trial in sorted(trials, key=_ended):
             self._by_content.setdefault((trial.candidate.engine, trial.candidate.fingerprint), []).append(trial)
-        verdicts = [one for one in trials if one.outcome is Outcome.VERDICT and one.candidate.engine == engine]
+            if trial.candidate.overlay and trial.bug is not BugState.UNKNOWN:
+                self._by_wheel.setdefault(trial.candidate.overlay.digest, []).append(trial)
+        verdicts = [one for one in trials if one.outcome is Outcome.VERDICT and _brings_up(one.candidate, engine)]
         self._is_new_ground = not any(map(self._is_here, verdicts)) and (bool(verdicts) or standing.device_changed)
 
     def wants(self, candidate: Candidate, *, is_newest: bool) -> bool:
         """Return whether there is a reason to try it: it is news, or it is the newest on ground that is new."""
         if not candidate.compatible or candidate.skipped or self.verdict_on(candidate):
             return False
-        return not candidate.baseline or (is_newest and self._is_new_ground) or bool(self._retryable(candidate))
+        is_called_for = is_newest and self._is_new_ground and candidate.overlay is None
+        return not candidate.baseline or is_called_for or bool(self._retryable(candidate))
 
     def verdict_on(self, candidate: Candidate) -> Trial | None:
         """Return the last verdict on this content, here."""
-        return next((one for one in reversed(self._here(candidate)) if one.outcome is Outcome.VERDICT), None)
+        of_wheel = self._by_wheel.get(candidate.overlay.digest, []) if candidate.overlay else []
+        known = (*self._here(candidate), *filter(self._is_here, of_wheel))
+        return next((one for one in reversed(known) if one.outcome is Outcome.VERDICT), None)
 
     def bench_on(self, candidate: Candidate) -> list[Trial]:
         return [one for one in self._here(candidate) if one.outcome is Outcome.BENCH]
@@ -202,7 +218,12 @@ class _History:
         return [trial for trial in ours if self._is_here(trial)]
 
     def _is_here(self, trial: Trial) -> bool:
-        return trial.device_state.key == self._standing.device.state.key and trial.setup == self._standing.setup
+        same_setup = trial.candidate.overlay is not None or trial.setup == self._standing.setup
+        return trial.device_state.key == self._standing.device.state.key and same_setup
+
+
+def _brings_up(candidate: Candidate, engine: str) -> bool:
+    return candidate.engine == engine and candidate.overlay is None
 
 
 def _hold(candidate: Candidate, history: _History, rules: Rules, standing: Standing) -> _Hold:
@@ -212,7 +233,7 @@ def _hold(candidate: Candidate, history: _History, rules: Rules, standing: Stand
     if rules.auto_missing:
         hold.wait(f"automatic trials are off until {', '.join(rules.auto_missing)} {_is_or_are(rules)} set")
     if standing.quarantined:
-        hold.wait("two trials in a row failed on our side: reboot, or a clean `watcher doctor`")
+        hold.wait(QUARANTINE)
     if standing.paused_until and standing.paused_until > standing.now:
         hold.wait(f"paused until {_stamp(standing.paused_until)}", standing.paused_until)
     _hold_after_trials(hold, candidate, history, rules, standing)

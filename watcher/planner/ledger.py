@@ -1,7 +1,7 @@
 """Which build carries the fix, which release still lacks an image: from what sources show, never from memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from watcher.config.engines import EngineSettings
 from watcher.config.sources import GitHubReleasesConfig, SourceConfig, WheelSource
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
-from watcher.model.trial import Candidate
+from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BugState, StaticRecord
 from watcher.planner.compatibility import repository, repository_of, wheel_reasons
 from watcher.planner.news import is_wanted
@@ -47,11 +47,30 @@ def standing(records: Iterable[StaticRecord], facts: Iterable[tuple[str, KnownFa
     )
 
 
+def probed_wheels(trials: Iterable[Trial]) -> Mapping[str, Trial]:
+    """Return, by the digest of a wheel, the last trial in which its probe answered."""
+    answered = (one for one in trials if one.outcome is Outcome.VERDICT and one.bug is not BugState.UNKNOWN)
+    ended = sorted(answered, key=lambda one: (one.finished_at or one.started_at, one.id))
+    return {one.candidate.overlay.digest: one for one in ended if one.candidate.overlay is not None}
+
+
+def seen_here(records: Iterable[StaticRecord], probed: Mapping[str, Trial]) -> tuple[StaticRecord, ...]:
+    """Return the readings, with what the device showed of a wheel in place of what its bytes say."""
+    return tuple(_seen(record, probed.get(record.digest)) for record in records)
+
+
+def _seen(record: StaticRecord, trial: Trial | None) -> StaticRecord:
+    if trial is None or record.reading.kind != "wheel":
+        return record
+    reason = f"the probe saw it {trial.bug.value} on this device, in trial {trial.id}"
+    return replace(record, reading=replace(record.reading, state=trial.bug, reason=reason))
+
+
 @dataclass(frozen=True)
 class Ledger:
     """What was read from bytes, beside the releases and candidates that the sources show.
 
-    `facts` stand beside the name of their source.
+    `facts` stand beside the name of their source; `probed` are the trials of wheels on this device, by digest.
     """
 
     bug: BugSettings
@@ -61,6 +80,7 @@ class Ledger:
     statics: Sequence[StaticRecord] = ()
     facts: Sequence[tuple[str, KnownFact]] = ()
     sources: Sequence[SourceConfig] = ()
+    probed: Mapping[str, Trial] = field(default_factory=dict)
 
     @cached_property
     def fixes(self) -> dict[str, Fix]:

@@ -59,6 +59,7 @@ def _values(one: Candidate) -> dict[str, Any]:
         "first_seen": one.first_seen,
         "baseline": one.baseline,
         "skipped": one.skipped,
+        "overlay": one.overlay,
     }
 
 
@@ -79,4 +80,5 @@ def _candidate(row: Row[Any]) -> Candidate:
         baseline=row.baseline,
         skipped=row.skipped,
         id=row.id,
+        overlay=row.overlay,
     )

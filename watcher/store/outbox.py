@@ -29,6 +29,12 @@ def enqueue(tx: Transaction, notice: Notice) -> bool:
     return tx.execute(insert(notices).on_conflict_do_nothing(index_elements=["key"]), row).rowcount == 1
 
 
+def written_at(tx: Transaction, key: str) -> datetime | None:
+    """Return when the notice of this key was put into the outbox; None: it never was."""
+    written: datetime | None = tx.execute(select(notices.c.created_at).where(notices.c.key == key)).scalar()
+    return written
+
+
 def pending(tx: Transaction, channel: str, kinds: Iterable[NoticeKind], now: datetime) -> tuple[Notice, ...]:
     """Return what this channel must still be told of these kinds, oldest first; what is postponed comes when due.
 

@@ -5,7 +5,7 @@ from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaD
 from watcher.model.device import DeviceState
 from watcher.model.facts import EventKind, Fact, FactKind, LookError
 from watcher.model.notice import NoticeKind
-from watcher.model.trial import Acceptance, Candidate, Outcome, ServiceReport, Stage, Start
+from watcher.model.trial import Acceptance, Candidate, Outcome, Overlay, ServiceReport, Stage, Start
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Rung, StaticReading
 from watcher.store.columns import Details, Json, Moment, Named, Written
 
@@ -123,6 +123,7 @@ candidates = Table(
     Column("first_seen", Moment),
     Column("baseline", Boolean, nullable=False),
     Column("skipped", Boolean, nullable=False),
+    Column("overlay", Json(Overlay)),
     UniqueConstraint("engine", "fingerprint"),
     sqlite_autoincrement=True,
 )

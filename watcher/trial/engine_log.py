@@ -14,11 +14,8 @@ _PIECE = 1 << 16
 class EngineLog:
     """Follows a container's output in a thread. A flood is kept as its first 32 MB and last 4 MB."""
 
-    def __init__(self, path: Path, chunks: Iterable[bytes], ready_lines: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, chunks: Iterable[bytes]) -> None:
         self.path = path
-        self.saw_ready_line = threading.Event()
-        self.last_line = ""
-        self._ready = tuple(line.encode() for line in ready_lines)
         self._chunks = chunks
         self._thread = threading.Thread(target=self._write, name="engine-log", daemon=True)
 
@@ -36,7 +33,6 @@ class EngineLog:
         try:
             with gzip.open(self.path, "wb", compresslevel=3) as file:
                 for chunk in self._chunks:
-                    self._notice(chunk)
                     room = HEAD_BYTES - written
                     file.write(chunk[:room])
                     written += min(len(chunk), room)
@@ -52,12 +48,6 @@ class EngineLog:
                     file.write(tail)
         except Exception:  # noqa: BLE001  Docker's client raises anything when the daemon dies within a frame
             return  # a full disk or a lost daemon ends the record, never the trial: what is on disk stays readable
-
-    def _notice(self, chunk: bytes) -> None:
-        if any(line in chunk for line in self._ready):
-            self.saw_ready_line.set()
-        lines = chunk.rstrip().rsplit(b"\n", 1)
-        self.last_line = lines[-1][-200:].decode(errors="replace") or self.last_line
 
 
 def read_log(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What is asked of a started engine, over HTTP in OpenAI's dialect: is it well, does it answer, stream, call a tool."""
+"""What is asked of a started engine, over HTTP: is it well, does it answer, stream, call a tool."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+from watcher.trial.dialects import Dialect, OpenAI, where_it_lies
 
 PLAIN = "Say hello."
 ERRAND = "Please add milk to my shopping list."
@@ -26,6 +28,11 @@ ADD_TO_LIST = {
 }
 
 
+_MOST_BYTES = 4_000_000
+"""An answer of a few words is never longer; a candidate may send without an end."""
+_REMARK = 150
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Whether the engine did what was asked, and one line of what it said."""
@@ -34,13 +41,22 @@ class Reply:
     text: str
 
 
+class _TooLong(Exception):
+    """The engine sent more than anybody asked for."""
+
+
 class EngineClient:
     """Speaks to one engine. No method raises for what the engine does: that is the candidate's answer."""
 
-    def __init__(self, base_url: str, model: str, health_path: str) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=httpx.Timeout(120, connect=5), trust_env=False)
+    def __init__(self, base_url: str, model: str, health_path: str, dialect: Dialect | None = None) -> None:
+        # a connection for each request: llama.cpp closes one after a stream without saying so, and the next request on
+        # it would break off, which would be our fault and look like the engine's
+        limits = httpx.Limits(max_keepalive_connections=0)
+        timeout = httpx.Timeout(120, connect=5)
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, limits=limits, trust_env=False)
         self._model = model
         self._health_path = health_path
+        self._dialect = dialect or OpenAI()
 
     def close(self) -> None:
         self._http.close()
@@ -48,96 +64,105 @@ class EngineClient:
     def is_well(self) -> bool:
         """Return whether the health route answers 200 within a few seconds."""
         try:
-            return self._http.get(self._health_path, timeout=5).status_code == 200
+            with self._http.stream("GET", self._health_path, timeout=5) as response:
+                return response.status_code == 200
         except httpx.HTTPError:
             return False
 
     def complete(self) -> Reply:
         """Ask for one plain answer; any text will do."""
-        body = self._post({"messages": [{"role": "user", "content": PLAIN}], "max_tokens": 16, "temperature": 0})
+        body = self._asked(self._dialect.question(self._model, PLAIN, 16))
         if isinstance(body, str):
             return Reply(False, body)
-        message = _first_message(body)
-        text = str(message.get("content") or "")
-        return Reply(bool(text.strip()) or bool(message.get("tool_calls")), text.strip()[:200] or "an empty answer")
+        message = self._dialect.message(body)
+        text = str(message.get("content") or "").strip()
+        return Reply(bool(text) or bool(message.get("tool_calls")), text[:200] or "an empty answer")
 
     def stream(self) -> Reply:
-        """Ask for the same as a stream: at least one piece of text and the closing `[DONE]`."""
-        ask = {"messages": [{"role": "user", "content": PLAIN}], "max_tokens": 16, "temperature": 0, "stream": True}
-        pieces, done = 0, False
+        """Ask for the same as a stream: at least one piece of text, and its proper end."""
+        question = self._dialect.question(self._model, PLAIN, 16, stream=True)
+        pieces, closed = 0, False
         try:
-            with self._http.stream("POST", "/v1/chat/completions", json={"model": self._model, **ask}) as response:
+            with self._http.stream("POST", self._dialect.route, json=question) as response:
                 if response.status_code != 200:
                     return Reply(False, f"the stream was answered with status {response.status_code}")
-                for data in _server_sent(response.iter_lines()):
-                    done = done or data == "[DONE]"
-                    pieces += _has_content(data)
+                for line in _lines(_bounded(response)):
+                    piece = self._dialect.piece(line)
+                    closed = closed or piece.closes
+                    pieces += piece.has_content
         except httpx.HTTPError as error:
             return Reply(False, f"the stream broke off: {type(error).__name__}")
-        return Reply(pieces > 0 and done, f"{pieces} pieces of text, {'closed' if done else 'not closed'} by [DONE]")
+        except _TooLong:
+            return Reply(False, "the stream does not end")
+        return Reply(pieces > 0 and closed, f"{pieces} pieces of text, {_closing(closed)} by {self._dialect.closing}")
 
     def call_tool(self) -> Reply:
         """Declare one tool, ask for an errand: the right name, arguments that parse and hold what was asked for."""
-        body = self._post(
-            {
-                "messages": [{"role": "user", "content": ERRAND}],
-                "tools": [ADD_TO_LIST],
-                "tool_choice": "auto",
-                "max_tokens": 128,
-                "temperature": 0,
-            }
-        )
+        body = self._asked(self._dialect.question(self._model, ERRAND, 128, tools=[ADD_TO_LIST]))
         if isinstance(body, str):
             return Reply(False, body)
-        message = _first_message(body)
+        message = self._dialect.message(body)
         calls = message.get("tool_calls") or []
         if not isinstance(calls, list) or not calls:
-            return Reply(False, f"no tool was called; the engine said: {str(message.get('content'))[:150]}")
-        return _judged_call(calls[0])
+            return Reply(False, f"no tool was called; the engine said: {str(message.get('content'))[:_REMARK]}")
+        return self._judged_call(calls[0])
 
-    def _post(self, ask: dict[str, Any]) -> dict[str, Any] | str:
+    def shortfall(self) -> str | None:
+        """Return a sentence when the engine says that the model is not in the GPU's memory; None else."""
+        if self._dialect.loaded_route is None:
+            return None
+        body = self._answered("GET", self._dialect.loaded_route)
+        return None if isinstance(body, str) else where_it_lies(body, self._model)
+
+    def _asked(self, question: dict[str, Any]) -> dict[str, Any] | str:
+        return self._answered("POST", self._dialect.route, question)
+
+    def _answered(self, method: str, route: str, question: dict[str, Any] | None = None) -> dict[str, Any] | str:
         """Return the engine's JSON object, or a sentence on why there is none."""
         try:
-            response = self._http.post("/v1/chat/completions", json={"model": self._model, **ask})
+            with self._http.stream(method, route, json=question) as response:
+                text = b"".join(_bounded(response)).decode(errors="replace")
         except httpx.HTTPError as error:
             return f"the request broke off: {type(error).__name__}"
+        except _TooLong:
+            return "the answer does not end"
         if response.status_code != 200:
-            return f"the request was answered with status {response.status_code}: {response.text[:150]}"
+            return f"the request was answered with status {response.status_code}: {text[:_REMARK]}"
         try:
-            body = response.json()
+            body = json.loads(text)
         except (ValueError, RecursionError):
             return "the answer is not JSON"
         return body if isinstance(body, dict) else "the answer is not a JSON object"
 
-
-def _first_message(body: dict[str, Any]) -> dict[str, Any]:
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else {}
-    message = first.get("message") if isinstance(first, dict) else None
-    return message if isinstance(message, dict) else {}
-
-
-def _judged_call(call: object) -> Reply:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or function.get("name") != "add_to_list":
-        return Reply(False, f"another tool was called: {str(function)[:150]}")
-    try:
-        arguments = json.loads(str(function.get("arguments")))
-    except (ValueError, RecursionError):
-        return Reply(False, f"the tool's arguments are not JSON: {str(function.get('arguments'))[:150]}")
-    named = isinstance(arguments, dict) and "milk" in str(arguments.get("item", "")).lower()
-    return Reply(named, f"add_to_list({json.dumps(arguments)[:150]})")
+    def _judged_call(self, call: object) -> Reply:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or function.get("name") != "add_to_list":
+            return Reply(False, f"another tool was called: {str(function)[:_REMARK]}")
+        try:
+            arguments = self._dialect.arguments(function)
+        except (ValueError, RecursionError):
+            return Reply(False, f"the tool's arguments are not JSON: {str(function.get('arguments'))[:_REMARK]}")
+        named = isinstance(arguments, dict) and "milk" in str(arguments.get("item", "")).lower()
+        return Reply(named, f"add_to_list({json.dumps(arguments)[:_REMARK]})")
 
 
-def _server_sent(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        if line.startswith("data:"):
-            yield line.removeprefix("data:").strip()
+def _bounded(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body. Raises _TooLong where it goes on and on."""
+    length = 0
+    for chunk in response.iter_bytes():
+        length += len(chunk)
+        if length > _MOST_BYTES:
+            raise _TooLong
+        yield chunk
 
 
-def _has_content(data: str) -> bool:
-    try:
-        delta = json.loads(data)["choices"][0]["delta"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
-    return bool(isinstance(delta, dict) and (delta.get("content") or delta.get("tool_calls")))
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+    yield rest.decode(errors="replace")
+
+
+def _closing(closed: bool) -> str:
+    return "closed" if closed else "not closed"

@@ -14,8 +14,12 @@ class Notebook(Protocol):
         """Write down where the trial stands, before the stage's effect."""
         ...
 
+    def pulling(self, reference: str, there: frozenset[str]) -> None:
+        """Note what is about to be pulled, and the ids of the images that are `there` without it."""
+        ...
+
     def pulled(self, image: LocalImage) -> None:
-        """Note an image that this trial brought."""
+        """Note the image that this trial uses."""
         ...
 
     def read(self, reading: StaticReading) -> None:

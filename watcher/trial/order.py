@@ -12,6 +12,7 @@ from watcher.config.engines import EngineSettings, Profile
 from watcher.config.settings import DeviceSection, TrialSection
 from watcher.model.container import ContainerSpec
 from watcher.model.trial import Candidate
+from watcher.trial.overlaying import Laying
 
 LABEL = "watcher.trial"
 
@@ -24,7 +25,9 @@ class Order:
         ask_bring_up: question 2 is asked at all; False leaves it at the probe.
         unless_present: question 2 is not asked when the bug already showed itself.
         must_end_by: the end of the window for an automatic trial; None by hand.
-        force: lifts what `--force` lifts: heat and memory here, the rest is the planner's.
+        laying: the wheel that is laid over the image for the probe; then question 2 is not asked.
+        force: lifts what `--force` lifts in preflight: heat, memory and quarantine.
+        gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
     """
 
     candidate: Candidate
@@ -38,8 +41,11 @@ class Order:
     ask_bring_up: bool = True
     unless_present: bool = False
     force: bool = False
+    quarantined: bool = False
+    gpu_failures: int = 0
     soak: timedelta = timedelta(0)
     must_end_by: datetime | None = None
+    laying: Laying | None = None
 
     @property
     def planned_starts(self) -> tuple[Profile, ...]:
@@ -60,7 +66,7 @@ class _Filler:
     names: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = {"{model}": self.engine.model or "", "{name}": self.engine.served_name}
+        self.names = {"{model}": self.engine.model or "", "{name}": self.engine.asked_name}
 
     def __call__(self, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._one(text) for text in texts)

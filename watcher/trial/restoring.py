@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from watcher.errors import HostError
-from watcher.host.services import is_paid
+from watcher.host.paid import better_told, down_report, is_paid, needs_start
 from watcher.model.container import OwedService
-from watcher.model.trial import ServiceReport, ServiceState
+from watcher.model.trial import ServiceReport
 from watcher.ports import Clock, Host
 
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.25
 _STOP_SECONDS = 30.0
 """How long Docker waits at least for a service that it was told to stop."""
 
@@ -28,7 +28,7 @@ class WayBack:
             try:
                 self.reports[owed.service] = self.host.start_service(owed)
             except Exception as error:  # noqa: BLE001  a bug of ours with one service keeps no other down
-                self.reports[owed.service] = _down(owed, error)
+                self.reports[owed.service] = down_report(owed, error)
 
     def has_ended(self, owed: OwedService) -> bool:
         """Return whether a service that was told to stop has stopped; one that cannot be seen counts as such."""
@@ -62,18 +62,13 @@ class WayBack:
                 break
             if waiting:
                 self.clock.sleep(_PAUSE_SECONDS)
-                self.start_all(owed for owed in waiting if self.reports[owed.service].state is ServiceState.DOWN)
+                self.start_all(owed for owed in waiting if needs_start(self.reports[owed.service]))
         return tuple(waiting)
 
     def _stands(self, owed: OwedService) -> bool:
         try:
             report = self.host.settle_service(owed)
         except Exception as error:  # noqa: BLE001  as above
-            report = _down(owed, error)
-        self.reports[owed.service] = report
+            report = down_report(owed, error)
+        self.reports[owed.service] = better_told(self.reports.get(owed.service), report)
         return is_paid(owed, report)
-
-
-def _down(owed: OwedService, error: Exception) -> ServiceReport:
-    said = str(error) if isinstance(error, HostError) else f"{type(error).__name__}: {error}"
-    return ServiceReport(owed.service, ServiceState.DOWN, said)

@@ -40,7 +40,7 @@ class Runner:
 
     def run(self, trial: Trial) -> Trial:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
-        seen = Seen(self.order.bug)
+        seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures)
         stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.report)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
@@ -138,6 +138,8 @@ class Runner:
         """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
         if stage is Stage.PROBE and not rung.whole_trial:
             return stages.probe_hung()
+        if stage is Stage.SETTLE and not rung.whole_trial:
+            return stages.not_settled()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
             return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)
         return Failed(f"{rung} in stage {stage}")

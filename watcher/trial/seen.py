@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 
 from watcher.config.bugs import BugSettings
-from watcher.config.engines import Profile
+from watcher.config.engines import EngineSettings, Profile
 from watcher.model.container import LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Start, Trial
 from watcher.model.verdict import BugState, Evidence, ProbeReading, Rung, StaticReading, Verdict
+from watcher.planner.boot import confirmation, doubt
 from watcher.trial.machine import Progress
 from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, judge
 
@@ -15,6 +16,7 @@ from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, jud
 class Seen:
     """Gathered by the stages, in their order.
 
+    `gpu_failures` is how many starts failed on this boot before, in a way that may leave memory mapped.
     `away_seconds` runs from the stop until all were seen running again; `stopping` was told to stop, and is not known
     to have stopped yet.
     """
@@ -27,6 +29,7 @@ class Seen:
     starts: list[StartSeen] = field(default_factory=list)
     logs: list[str | None] = field(default_factory=list)
     extra: list[Evidence] = field(default_factory=list)
+    gpu_failures: int = 0
     acceptance: Acceptance | None = None
     left_out: bool = False
     stopped_at: float | None = None
@@ -81,7 +84,7 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
         return replace(
             ended, reason=reason, evidence=evidence, failure_class=verdict.failure_class if verdict.bench else None
         )
-    return replace(
+    ended = replace(
         ended,
         bug=verdict.bug,
         bring_up=verdict.bring_up,
@@ -90,6 +93,10 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
         evidence=evidence,
         deciding_start=verdict.deciding_start,
     )
+    weak = doubt(ended, seen.gpu_failures)
+    if weak is None:
+        return ended
+    return replace(ended, reason=f"{ended.reason} {weak} To confirm: {confirmation(ended.candidate.image)}.")
 
 
 def start_records(seen: Seen) -> tuple[Start, ...]:
@@ -108,6 +115,20 @@ def start_records(seen: Seen) -> tuple[Start, ...]:
 
 def seen_in_acceptance(text: str) -> Evidence:
     return Evidence(Rung.ACCEPTANCE, text)
+
+
+def seen_of_device(text: str) -> Evidence:
+    return Evidence(Rung.BRING_UP, text)
+
+
+def remarks_on(engine: EngineSettings) -> tuple[Evidence, ...]:
+    """Return what a reader of the report should know of an engine, whatever came out."""
+    told = []
+    if engine.experimental:
+        told.append(f"{engine.title} is experimental: little is known of it on a Jetson")
+    if engine.multi_model:
+        told.append(f"{engine.title} can hold several models at once; one was tried")
+    return tuple(Evidence(Rung.BRING_UP, text) for text in told)
 
 
 def allowed_beyond(profile: Profile) -> tuple[Evidence, ...]:

@@ -4,30 +4,34 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from watcher.artifacts.inspect import read_static
-from watcher.errors import CannotStart, HostError, Refused
+from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
 from watcher.host.owed import write_debt
 from watcher.model.container import ContainerState, Debt, LocalImage, OwedService
+from watcher.model.device import DeviceFacts
 from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
+from watcher.planner.preflight import Known, Refusal, condition, gb, is_settled, not_settled, refusals, retry_at
 from watcher.ports import Clock, Host, ReportProgress
+from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
 from watcher.trial.ladder import reached_level
 from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Passed, Postponed
 from watcher.trial.notebook import Notebook
 from watcher.trial.order import LABEL, Order, engine_spec
+from watcher.trial.overlaying import Laying, read_overlay_probe
 from watcher.trial.probing import probe_spec, read_probe
-from watcher.trial.seen import Seen, allowed_beyond, seen_in_acceptance
+from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
 from watcher.verdict.judge import StartSeen, may_another_profile_help
 from watcher.verdict.scan import scan
 
-COOLING = timedelta(minutes=15)
-MAKING_ROOM = timedelta(hours=6)
-_FIRST_SANE_YEAR = 2025
-_READY_PAUSE = 0.5
+FREEING_MEMORY = timedelta(hours=1)
+_FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
+"""An engine that is up at once is not kept waiting; each further look is a little later than the last."""
 _PROBE_OUTPUT_CAP = 1_000_000
-_LAYERS_FACTOR = 2.5
+_SETTLE_PAUSE = 0.5
+_GONE = "the trial container is gone: somebody removed it"
 
 
 class ServiceBack(Exception):
@@ -62,38 +66,41 @@ class Stages:
     running: Running | None = None
     client: EngineClient | None = None
     next_start: int = 0
+    probe_runs: bool = False
 
     # --- beside the running service -------------------------------------------------------------------------------
 
     def preflight(self) -> Event:
         """Refuse what cannot go well, before anything is spent."""
-        facts = self.host.facts()
-        limits = self.order.trial.preflight
-        now = self.clock.now()
-        if now.year < _FIRST_SANE_YEAR:
-            raise Refused("the clock is not set", retry_at=now + timedelta(minutes=10), clock=now.isoformat())
-        if facts.runtimes and self.order.device.runtime not in facts.runtimes:
-            raise Refused(
-                f"Docker has no runtime {self.order.device.runtime!r}; install the NVIDIA container toolkit,"
-                " or set device.runtime",
-                known=", ".join(facts.runtimes),
-            )
-        too_hot = limits.max_celsius is not None and facts.celsius is not None and facts.celsius > limits.max_celsius
-        if too_hot and not self.order.force:
-            raise Refused(
-                "the device is too hot", retry_at=now + COOLING, celsius=facts.celsius, limit=limits.max_celsius
-            )
-        free, needed = self.host.free_disk(), limits.min_disk or 0
-        if free is not None and free < needed:
-            raise Refused(
-                "the disk has too little room", retry_at=now + MAKING_ROOM, free_bytes=free, needed_bytes=needed
-            )
-        self.seen.services = self._examined()
+        unstoppable: tuple[Refusal, ...] = ()
+        try:
+            if self.order.laying is None:  # for a wheel nothing is stopped, so nothing that must not be stopped matters
+                self.seen.services = self._examined()
+        except Refused as refused:
+            unstoppable = (Refusal(str(refused), refused.retry_at),)
+        known = self._known()
+        found = (*refusals(self.host.facts(), self.order.trial.preflight, known), *unstoppable)
+        standing = [one for one in found if not (one.lifted_by_force and self.order.force)]
+        if standing:
+            raise Refused("; ".join(one.reason for one in standing), retry_at=retry_at(standing))
+        if known.others:
+            self.report(f"not displaced, but may use the GPU: {', '.join(known.others)}")
         return Passed()
+
+    def _known(self) -> Known:
+        return Known(
+            now=self.clock.now(),
+            runtime=self.order.device.runtime,
+            free_disk=self.host.free_disk(),
+            displaced=tuple(owed.name for owed in self.seen.services if owed.kind == "container"),
+            gpu_users=self.host.gpu_users(),
+            starts_engine=self.order.ask_bring_up,
+            quarantined=self.order.quarantined,
+        )
 
     def _examined(self) -> tuple[OwedService, ...]:
         found: dict[str, OwedService] = {}
-        for service in self.order.trial.displace or ():
+        for service in self.order.trial.services:
             for owed in self.host.examine(service):
                 found.setdefault(owed.service, owed)
         return tuple(found.values())
@@ -101,7 +108,8 @@ class Stages:
     def pull(self) -> Event:
         candidate = self.order.candidate
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline)
+        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self.notebook.pulling)
+        self.notebook.pulled(image)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
             return Failed(reason, Outcome.REFUSED)
@@ -110,18 +118,30 @@ class Stages:
             digest = image.digest or image.id
             named = replace(candidate, digest=digest, fingerprint=fingerprint(digest))
             self.trial = replace(self.trial, candidate=named)
-        if image.pulled:
-            self.notebook.pulled(image)
+        if self.order.laying is not None:
+            self._fetch_wheel(self.order.laying)
         return Passed()
+
+    def _fetch_wheel(self, laying: Laying) -> None:
+        try:
+            laying.fetch(self.clock.now(), self.host.free_disk(), self._pulling)
+        except SourceUnavailable as error:
+            if error.retry_after is not None:
+                self.trial = replace(self.trial, retry_at=self.clock.now() + error.retry_after)
+            raise
 
     def _pulling(self, line: str) -> None:
         self._give_way()
         self.report(line)
 
     def inspect(self) -> Event:
-        image = self._image()
-        self.report(f"reading {self.order.bug.component} in {image.reference}")
-        self.seen.static = read_static(self.host.open_image(image), self.order.bug)
+        image, laying = self._image(), self.order.laying
+        if laying is not None:
+            self.report(f"reading {laying.overlay.name}")
+            self.seen.static = laying.read(self.order.bug)
+        else:
+            self.report(f"reading {self.order.bug.component} in {image.reference}")
+            self.seen.static = read_static(self.host.open_image(image), self.order.bug)
         self.notebook.read(self.seen.static)
         return Passed()
 
@@ -133,11 +153,20 @@ class Stages:
         short = available is not None and available < self.order.trial.preflight.probe_memory
         if short and not already_waited and self.seen.services and self._asks_bring_up():
             return Postponed()
+        if short and self.order.laying is not None and not self.order.force:
+            raise Refused(
+                "there is too little memory to probe beside what runs",
+                retry_at=self.clock.now() + FREEING_MEMORY,
+                available=available,
+                needed=self.order.trial.preflight.probe_memory,
+            )
         self.seen.probe = self._probed()
         return self._enough() or Passed()
 
     def probe_hung(self) -> Event:
         """Go on without the probe's answer: one that does not end says nothing about the bug."""
+        if not self.probe_runs:
+            return Failed("the probe could not be started in time")
         self.seen.probe = ProbeReading(BugState.UNKNOWN, trap_set=False, reason="the probe did not end in time")
         return self._enough() or Passed()
 
@@ -147,8 +176,13 @@ class Stages:
         # with the engine's mounts: some bring torch along, and a wrong path is refused before anything is stopped
         mounts = tuple(replace(mount, read_only=True) for mount in self.order.engine.parsed_mounts())
         spec = replace(spec, labels={LABEL: str(self.trial.id)}, mounts=mounts)
+        laying = self.order.laying
+        if laying is not None:
+            spec = laying.over(spec, self._image())
+            self.seen.extra.append(laying.evidence())
         try:
             container = self.host.start(spec)
+            self.probe_runs = True
             output = bytearray()
             for chunk in self.host.follow(container):
                 output += chunk[: _PROBE_OUTPUT_CAP - len(output)]
@@ -157,6 +191,8 @@ class Stages:
             return ProbeReading(BugState.UNKNOWN, trap_set=False, reason=f"the probe could not be run: {error.message}")
         finally:
             self.host.remove_trial()
+        if laying is not None:
+            return read_overlay_probe(bytes(output), state.exit_code, laying.overlay)
         return read_probe(bytes(output), state.exit_code)
 
     def _asks_bring_up(self) -> bool:
@@ -165,7 +201,7 @@ class Stages:
     def _enough(self) -> Event | None:
         if self._asks_bring_up():
             return None
-        self.seen.left_out = self.seen.is_present
+        self.seen.left_out = self.seen.is_present and self.order.laying is None
         return Enough()
 
     # --- the service is away --------------------------------------------------------------------------------------
@@ -180,6 +216,7 @@ class Stages:
             return Displacing(frozenset(owed.service for owed in self.seen.services))
         if self.seen.services:
             now = self.clock.now()
+            self._keep_condition("before the service was stopped", self.host.facts(), self._circumstances())
             write_debt(self.order.data_dir / "owed", Debt(self.trial.id, self.host.docker_url, now, self.seen.services))
             self.seen.stopped_at = self.clock.monotonic()
             for owed in reversed(self.seen.services):  # what lives in another's network goes first
@@ -191,25 +228,38 @@ class Stages:
 
     def settle(self) -> Event:
         """Wait until the memory that was freed is really back."""
-        needed = None if self.order.force else self.order.trial.preflight.min_memory
-        before = self.host.facts().memory_available
-        while self.seen.services or needed:
-            self.clock.sleep(1)
+        needed = self._needed_memory()
+        looks = [self.host.facts()]
+        while (self.seen.services or needed) and not is_settled(looks, needed):
+            self.report(f"waiting for memory: {gb(looks[-1].memory_available or 0)} available")
+            self.clock.sleep(_SETTLE_PAUSE)
             self._give_way()
-            now = self.host.facts().memory_available
-            if now is None or before is None:
-                break
-            grows = now - before > 0.01 * before
-            if not grows and (needed is None or now >= needed):
-                break
-            self.report(f"waiting for memory: {now // 1_000_000} MB available")
-            before = now
+            looks.append(self.host.facts())
+        self._keep_condition("after the service was stopped", looks[-1])
         return Passed()
+
+    def not_settled(self) -> Event:
+        """Give up on memory that was not there at the deadline."""
+        facts = self.host.facts()
+        self._keep_condition("after the service was stopped", facts)
+        return Failed(not_settled(facts, self._needed_memory(), self._known()))
+
+    def _needed_memory(self) -> int | None:
+        return None if self.order.force else self.order.trial.preflight.min_memory
+
+    def _keep_condition(self, when: str, facts: DeviceFacts, circumstances: str = "") -> None:
+        self.seen.extra.append(seen_of_device(f"the device {when}: {condition(facts)}{circumstances}"))
+
+    def _circumstances(self) -> str:
+        """Return what else speaks for memory that is not free: others on the GPU, failures that kept theirs."""
+        others, failures = self._known().others, self.seen.gpu_failures
+        said = f"; also on the GPU: {', '.join(others)}" if others else ""
+        return f"{said}; starts that failed on the GPU on this boot: {failures}" if failures else said
 
     def start(self) -> Event:
         profile = self.order.planned_starts[self.next_start]
         number, self.next_start = self.next_start, self.next_start + 1
-        self.seen.extra += allowed_beyond(profile)
+        self.seen.extra += (*remarks_on(self.order.engine), *allowed_beyond(profile))
         log_name = f"logs/trial-{self.trial.id}/start-{number}.log.gz"
         seen = StartSeen(profile=profile.name, tools_asked=profile.tools, stage=Stage.START)
         self.report(f"starting {self.order.engine.title} with profile {profile.name}")
@@ -220,7 +270,7 @@ class Stages:
             self.seen.starts.append(replace(seen, cannot_execute=str(error)))
             self.seen.logs.append(None)
             return Failed(f"the engine cannot be executed: {error.message}", Outcome.VERDICT)
-        log = EngineLog(self.order.data_dir / log_name, self.host.follow(container), self.order.engine.ready_lines)
+        log = EngineLog(self.order.data_dir / log_name, self.host.follow(container))
         self.running = Running(container, log.start(), log_name, replace(seen, stage=Stage.READY))
         return Passed()
 
@@ -228,14 +278,15 @@ class Stages:
         """Wait until the engine is healthy, its container ends, or the deadline rings."""
         running = self._started()
         engine = self.order.engine
-        self.client = EngineClient(
-            self.host.address(running.container, engine.port), engine.served_name, engine.health_path
-        )
+        address = self.host.address(running.container, engine.port)
+        self.client = EngineClient(address, engine.asked_name, engine.health_path, dialect_of(engine.api))
+        pause = _FIRST_READY_PAUSE
         while not self.client.is_well():
             self._give_way()
             if self._has_ended(running):
                 return self.over("the engine ended before it was ready")
-            self.clock.sleep(_READY_PAUSE)
+            self.clock.sleep(pause)
+            pause = min(_READY_PAUSE, pause * 1.5)
         running.seen = replace(running.seen, became_ready=True, stage=Stage.ACCEPT)
         return Passed()
 
@@ -245,6 +296,9 @@ class Stages:
         answered = client.complete()
         running.seen = replace(running.seen, completion_ok=answered.ok)
         self.seen.extra.append(seen_in_acceptance(f"completion: {answered.text}"))
+        if (shortfall := client.shortfall()) is not None:
+            running.seen = replace(running.seen, shortfall=shortfall)
+            self.seen.extra.append(seen_in_acceptance(shortfall))
         if not answered.ok:
             return self.over("the engine did not answer a completion")
         streamed = client.stream()
@@ -292,7 +346,7 @@ class Stages:
         """Return whether the engine's container ended; one that somebody removed is no evidence (HostError)."""
         state = self.host.state(running.container)
         if not state.exists:
-            raise HostError("the trial container is gone: somebody removed it")
+            raise HostError(_GONE)
         return not state.running
 
     # --- the end of a start ---------------------------------------------------------------------------------------
@@ -307,6 +361,9 @@ class Stages:
         self._has_ended(running)
         running.seen = replace(running.seen, deadline_passed=deadline_passed)
         self.close_start()
+        closed = self.seen.starts[-1]
+        if closed.exit_code is None and not closed.ended_by_us:  # it was on its way out when it was looked at above
+            raise HostError(_GONE)
         return self._after_start(works=False) or Failed(reason, Outcome.VERDICT)
 
     def _after_start(self, works: bool) -> Event | None:
@@ -362,6 +419,8 @@ class Stages:
             self.close_start()
         finally:
             self.host.remove_trial()
+        if self.seen.services and not any(self.host.is_back(owed) for owed in self.seen.services):
+            self._keep_condition("after the trial", self.host.facts())
         return Passed()
 
     # --- checks ---------------------------------------------------------------------------------------------------

@@ -166,7 +166,9 @@ def _bring_up_reason(rungs: Rungs, start: StartSeen | None, failure_class: Failu
     if start is None:
         return "the engine was not started" + (" because of it" if rungs.skipped_because_present else "")
     if start.works:
-        return f"the engine works with profile {start.profile}"
+        return f"the engine works with profile {start.profile}" + (
+            f", but {start.shortfall}" if start.shortfall else ""
+        )
     if failure_class is None:
         return "the start was ended before it could tell"
     return (

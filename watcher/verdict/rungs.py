@@ -16,6 +16,7 @@ class StartSeen:
         became_ready: health answered.
         completion_ok, stream_ok, tool_ok: None where it was not asked.
         tools_asked: the profile declares tools, so a tool call belongs to "works".
+        shortfall: the engine's own word that it does not run on the GPU, or not wholly; it works all the same.
         exit_code: None while it ran. It never decides by itself: vLLM exits 0 when its engine dies after readiness.
         oom_killed: Docker's `OOMKilled`, true for the container's own limit only.
         ended_by_us: we stopped it; how it ended says nothing.
@@ -33,6 +34,7 @@ class StartSeen:
     stream_ok: bool | None = None
     tool_ok: bool | None = None
     tools_asked: bool = False
+    shortfall: str | None = None
     exit_code: int | None = None
     oom_killed: bool = False
     ended_by_us: bool = False

@@ -1,0 +1,136 @@
+"""A real llama.cpp, tried by the program as a person runs it: healthy, and each way in which it can fail here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engines.build import HERE, llama_packages
+from tests.engines.gguf_model import write_model
+from tests.real.base_image import base_image, build_image
+from tests.real.docker import CannotRunHere, PrivateDaemon
+from tests.real.scene import Scene, scene_with
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]  # the first run installs
+
+REPOSITORY = "dustynv/llama_cpp"
+IMAGE = f"{REPOSITORY}:b9016-r36.4-cu129-24.04"
+SITE, MODEL = "/opt/llama", "/models/m.gguf"
+LIBGOMP = "/usr/lib/x86_64-linux-gnu/libgomp.so.1"
+_ENVIRONMENT = ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHONPATH={SITE}", "PYTHONDONTWRITEBYTECODE=1"]
+
+
+def llama_image(client: "DockerClient", base: str | None = None, **env: str) -> str:
+    """Build the image with `llama-server`; its packages are mounted by the trial."""
+    program = b"#!/usr/bin/python3\n" + (HERE / "llama_server.py").read_bytes()
+    conf = {"Env": [*_ENVIRONMENT, *(f"{name}={value}" for name, value in env.items())]}
+    return build_image(client, IMAGE, {"/usr/local/bin/llama-server": (program, 0o755)}, conf, base)
+
+
+def base_without(client: "DockerClient", path: str) -> str:
+    """Return the base image with one file taken away."""
+    container = client.api.create_container(base_image(client), command=["rm", path])["Id"]
+    try:
+        client.api.start(container)
+        assert client.api.wait(container)["StatusCode"] == 0
+        return str(client.api.commit(container, conf={"Labels": {}})["Id"])
+    finally:
+        client.api.remove_container(container, force=True)
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    try:
+        return llama_packages()
+    except CannotRunHere as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def scene(clean_engine: PrivateDaemon, packages: Path, tmp_path: Path) -> Scene:
+    """A device with a service that has to make room, and llama.cpp with the small model beside vLLM."""
+    scene = scene_with(clean_engine, tmp_path, ["dustynv/vllm"], [])
+    write_model(tmp_path / "models" / "m.gguf")
+    scene.table["engines"]["llama-cpp"] = {
+        "model": MODEL,
+        "mounts": [f"{packages}:{SITE}", f"{tmp_path / 'models'}:/models"],
+    }
+    scene.start_assistant()
+    return scene
+
+
+def tried(scene: Scene, *arguments: str) -> dict[str, Any]:
+    """Run the trial by hand; whatever the engine does, the service is given back."""
+    document = scene.answer("trial", "run", IMAGE, *arguments)
+    scene.assert_all_is_as_before()
+    trial: dict[str, Any] = document["trial"]
+    assert (trial["engine"], trial["outcome"], trial["owed"]) == ("llama-cpp", "verdict", [])
+    return trial
+
+
+def test_a_healthy_engine_answers_streams_and_calls_the_tool(scene: Scene) -> None:
+    llama_image(scene.docker().client())
+    trial = tried(scene)
+    assert (trial["bring_up"], trial["failure_class"]) == ("works", None), trial["evidence"]
+    accepted = trial["acceptance"]
+    assert (accepted["completion"], accepted["streams"], accepted["tool_call"]) == (True, True, True)
+    said = [row["text"] for row in trial["evidence"]]
+    assert 'tool call: add_to_list({"list_name": "shopping", "item": "milk"})' in said
+    assert trial["bug"]["state"] == "unknown"
+    assert "there is no torch inside" in said, "an engine without PyTorch says nothing about its bug"
+    assert [start["profile"] for start in trial["starts"]] == ["recommended"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is wrong, and what the trial must say of it."""
+
+    failure_class: str
+    reason: str
+    stage: str = "ready"
+    env: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    starts: int = 1
+
+
+CASES = {
+    "model-missing": Case("model-config", "gone.gguf", settings={"model": "/models/gone.gguf"}),
+    "model-damaged": Case("model-config", "corrupted or incomplete", settings={"model": "/models/damaged.gguf"}),
+    "unknown-flag": Case("model-config", "--no-such-flag", settings={"args": ["--no-such-flag"]}, starts=2),
+    "memory-limit": Case(
+        "genuine-oom", "memory limit", env={"TAKES_MEMORY": "400000000"}, settings={"memory": "200MB"}, starts=2
+    ),
+    "killed-after-ready": Case(
+        "other-crash", "after it was ready", "soak", env={"DIES_AFTER": "4"}, arguments=("--soak", "60s")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_failure_is_called_by_its_name(scene: Scene, name: str) -> None:
+    case = CASES[name]
+    model = scene.folder / "models" / "m.gguf"
+    (scene.folder / "models" / "damaged.gguf").write_bytes(model.read_bytes()[:100_000])
+    scene.table["engines"]["llama-cpp"] |= case.settings
+    llama_image(scene.docker().client(), **case.env)
+    trial = tried(scene, *case.arguments)
+    assert (trial["bring_up"], trial["failure_class"], trial["failed_stage"]) == (
+        "fails",
+        case.failure_class,
+        case.stage,
+    )
+    assert case.reason in trial["reason"]
+    assert len(trial["starts"]) == case.starts, "a next profile may ask for less memory, or without the flag"
+
+
+def test_a_missing_library_of_the_image_is_named(scene: Scene) -> None:
+    client = scene.docker().client()
+    llama_image(client, base_without(client, LIBGOMP))
+    trial = tried(scene)
+    assert (trial["bring_up"], trial["failure_class"]) == ("fails", "driver-runtime")
+    assert "libgomp.so.1" in trial["reason"]

@@ -1,0 +1,29 @@
+"""When a displaced service counts as given back, whatever kind it is of."""
+
+from watcher.errors import HostError
+from watcher.model.container import OwedService
+from watcher.model.trial import ServiceReport, ServiceState
+
+
+def is_paid(owed: OwedService, report: ServiceReport) -> bool:
+    """Return whether the service stands as it stood before: healthy if it was healthy, else running; or replaced."""
+    if report.state is ServiceState.RUNNING:
+        return not owed.was_healthy
+    return report.state in (ServiceState.HEALTHY, ServiceState.REPLACED)
+
+
+def needs_start(report: ServiceReport) -> bool:
+    """Return whether it is down and nothing is under way that would change it."""
+    return report.state is ServiceState.DOWN and not report.is_starting
+
+
+def down_report(owed: OwedService, error: Exception) -> ServiceReport:
+    """Return the report of a service that could not be started, or looked at."""
+    said = str(error) if isinstance(error, HostError) else f"{type(error).__name__}: {error}"
+    return ServiceReport(owed.service, ServiceState.DOWN, said)
+
+
+def better_told(started: ServiceReport | None, report: ServiceReport) -> ServiceReport:
+    """Return the one of two reports that says more: why it could not be started goes before that it is down."""
+    failed = started is not None and started.state is ServiceState.DOWN and started.message
+    return started if started is not None and failed and needs_start(report) else report
