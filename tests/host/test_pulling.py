@@ -20,6 +20,7 @@ from tests.real.registry_door import Door, door_before
 from tests.real.web import Reply
 from watcher.errors import HostError, Refused
 from watcher.host import pulling
+from watcher.host.clock import SystemClock
 from watcher.host.docker_host import DockerHost
 from watcher.host.engine import Engine
 from watcher.host.images import Images
@@ -138,6 +139,16 @@ def test_a_pull_whose_time_is_over_ends_and_leaves_nothing_on_the_disk(docker: D
         docker.host.pull(f"{door.host}/lab/vllm:1", digest, lambda line: None, soon(4), unnoted)
     assert time.monotonic() - begun < 15
     wait_for(lambda: not half_loaded(docker))
+
+
+def test_the_deadline_is_read_on_the_clock_that_the_pull_was_given() -> None:
+    class Late(SystemClock):
+        def monotonic(self) -> float:
+            return super().monotonic() + 3600
+
+    pull = Pull(Engine("unix:///nowhere"), "lab/vllm:1", print, lambda: None, soon(), Late())
+    with pytest.raises(HostError, match="no time left"):
+        pull.run()
 
 
 def half_loaded(docker: DockerWorld) -> list[Path]:
@@ -283,7 +294,7 @@ def test_a_helper_without_a_login_for_the_registry_is_no_trouble(
 def test_what_does_not_fit_is_refused_before_it_is_loaded(docker: DockerWorld, door: Door) -> None:
     digest = door.registry.push_image("lab/vllm", "1", fresh(SMALL, 100_000_000))
     engine = Engine(docker.engine.url)
-    images = Images(engine, lambda: 200_000_000)
+    images = Images(engine, lambda: 200_000_000, SystemClock())
     with pytest.raises(Refused, match="too little room for the image") as caught:
         images.pull(f"{door.host}/lab/vllm:1", digest, lambda line: None, soon(), unnoted)
     engine.close()

@@ -82,7 +82,7 @@ a trial of vllm:0.33.0-r36.4 is planned.
 
 Planned from 2026-11-02 12:00 UTC: a trial of ghcr.io/example/vllm:0.33.0-r36.4; container:zoe-ollama will be away for \
 at most 30 min
-  Leave it out: watcher skip 4 · none for a while: watcher pause 1d
+  Leave it out: watcher skip 4 · none for a while: watcher pause 7d
 """
 
 NEWS = (

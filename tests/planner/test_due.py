@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.planner.worlds import HOUR, NOW, candidate, orin, trial
 from watcher.config.values import parse_window
 from watcher.model.trial import Candidate, Outcome, Trial
-from watcher.planner.due import FIRST_DELAY, Rules, Standing, next_due, next_start, plan
+from watcher.planner.due import FIRST_DELAY, LEAST_NOTICE, TOO_SHORT, Rules, Standing, next_due, next_start, plan
 
 RULES = Rules(engine="vllm")
 STANDING = Standing(device=orin(), setup="setup-1", now=NOW)
@@ -156,7 +156,7 @@ def test_automatic_trials_wait_for_the_window_unless_a_person_asks() -> None:
 
 
 def test_a_window_shorter_than_a_trial_says_so() -> None:
-    assert waits(NEWS, rules=replace(RULES, hours=parse_window("02:00-02:20"))) == "a window longer than trial.total"
+    assert waits(NEWS, rules=replace(RULES, hours=parse_window("02:00-02:20"))) == TOO_SHORT
 
 
 def test_automatic_trials_that_are_off_say_what_is_missing() -> None:
@@ -247,3 +247,15 @@ def test_what_is_foreseen_is_due_at_that_time(some: list[Candidate], trials: lis
     then = due(*some, trials=tuple(trials), rules=rules, now=when)
     assert then is not None
     assert then.fingerprint == which.fingerprint
+
+
+def test_what_displaces_a_service_waits_until_people_could_read_of_it() -> None:
+    rules = replace(RULES, displaces=True)
+    key = (NEWS.engine, NEWS.fingerprint)
+    assert waits(NEWS, rules=rules) == f"announced, and not before {NOW + LEAST_NOTICE:%Y-%m-%d %H:%M} UTC"
+    assert next_start([NEWS], (), rules, STANDING) == (NEWS, NOW + LEAST_NOTICE)
+    told = replace(STANDING, announced={key: NOW - LEAST_NOTICE})
+    assert next_due(plan([NEWS], (), rules, told)) is not None
+    assert next_start([NEWS], (), rules, told) == (NEWS, NOW)
+    assert next_due(plan([NEWS], (), rules, replace(STANDING, check_now=True))) is not None, "a person does not wait"
+    assert next_due(plan([NEWS], (), RULES, STANDING)) is not None, "nothing is taken away"

@@ -35,6 +35,7 @@ class Asked:
     profile: str | None
     repeats: int | None
     soak: timedelta | None
+    level: str | None
     force: bool
     allow_image: bool
 
@@ -84,7 +85,16 @@ def _wish(means: Means, asked: Asked) -> Wish:
         known = ", ".join(profile.name for profile in engine.profiles)
         raise ConfigError(f"engine {engine.id} has no profile {asked.profile!r}", (f"known are {known}",))
     candidate = _candidate(means, asked, engine)
-    return Wish(candidate, engine, profiles, by_hand=True, force=asked.force, repeats=asked.repeats, soak=asked.soak)
+    return Wish(
+        candidate,
+        engine,
+        profiles,
+        by_hand=True,
+        force=asked.force,
+        repeats=asked.repeats,
+        soak=asked.soak,
+        level=asked.level,
+    )
 
 
 def _engine(means: Means, asked: Asked) -> EngineSettings:

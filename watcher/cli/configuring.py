@@ -111,7 +111,6 @@ def _idle_keys(settings: "Settings") -> list[str]:
     """Return keys that were set to something which this version does not do."""
     wanted = {
         "bug.control": settings.bug_section.control is not None,
-        "acceptance.level": settings.acceptance.level != "minimum",
         "acceptance.suite": settings.acceptance.suite != "builtin",
         "acceptance.command": settings.acceptance.command is not None,
         "notify.ping_url": settings.notify.ping_url is not None,

@@ -1,7 +1,7 @@
 """trial run, show, log, and restore: what touches the device."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,10 @@ def trial_run(
     profile: Annotated[str | None, typer.Option("--profile", help="Only this profile.")] = None,
     repeats: Annotated[int | None, typer.Option("--repeats", min=1, help="Starts of the same profile.")] = None,
     soak: Annotated[str | None, typer.Option("--soak", help="Watch a working engine for so long, such as 1h.")] = None,
+    level: Annotated[
+        Literal["minimum", "target", "stretch"] | None,
+        typer.Option("--level", help="Acceptance level whose open criteria the report names."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also what was tried; in spite of heat and memory.")] = False,
     allow_image: Annotated[
         bool, typer.Option("--allow-image", help="Also from a repository that is not configured.")
@@ -47,6 +51,7 @@ def trial_run(
         profile=profile,
         repeats=repeats,
         soak=duration_option(soak) if soak else None,
+        level=level,
         force=force,
         allow_image=allow_image,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from watcher.config.settings import DeviceSection
+from watcher.host.clock import SystemClock
 from watcher.host.command_services import Words
 from watcher.host.device import read_device
 from watcher.host.engine import Engine
@@ -36,7 +37,7 @@ class DockerHost:
     ) -> None:
         self._device = device
         self._engine = Engine(docker_url)
-        self._images = Images(self._engine, self.free_disk)
+        self._images = Images(self._engine, self.free_disk, SystemClock())
         self._trial = TrialContainer(self._engine, owner)
         self._services = Services(self._engine, commands)
 

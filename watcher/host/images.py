@@ -9,7 +9,7 @@ from watcher.errors import HostError
 from watcher.host.engine import Engine, asking
 from watcher.host.pulling import Pull
 from watcher.model.container import LocalImage
-from watcher.ports import NotePull, ReportProgress
+from watcher.ports import Clock, NotePull, ReportProgress
 
 
 def repository_of(image: str) -> str:
@@ -20,11 +20,15 @@ def repository_of(image: str) -> str:
 
 
 class Images:
-    """The images of one engine; `free_disk` returns what is free where it keeps them."""
+    """The images of one engine; `free_disk` returns what is free where it keeps them.
 
-    def __init__(self, engine: Engine, free_disk: Callable[[], int | None]) -> None:
+    A pull's deadline is read against `clock`, the one by which the trial reckons it.
+    """
+
+    def __init__(self, engine: Engine, free_disk: Callable[[], int | None], clock: Clock) -> None:
         self._engine = engine
         self._free_disk = free_disk
+        self._clock = clock
 
     def find(self, reference: str) -> LocalImage | None:
         told = self._engine.image(reference)
@@ -40,13 +44,13 @@ class Images:
         if (found := self._there(image, digest)) is not None:
             return found
         if digest is None:
-            digest = Pull(self._engine, image, report, self._free_disk, deadline).digest_of_tag()
+            digest = Pull(self._engine, image, report, self._free_disk, deadline, self._clock).digest_of_tag()
             if (found := self._there(image, digest)) is not None:
                 return found
         reference = f"{repository_of(image)}@{digest}"
         before = self._ids()
         begins(reference, before)
-        Pull(self._engine, reference, report, self._free_disk, deadline).run()
+        Pull(self._engine, reference, report, self._free_disk, deadline, self._clock).run()
         if (pulled := self.find(reference)) is None:
             raise HostError("the image was pulled but is not there", image=reference)
         # the same content may have been there under another name: then it is not ours to remove

@@ -7,7 +7,6 @@ gives up, or that loses its client, drops what it had, finished layers too; only
 
 import contextlib
 import re
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher.errors import HostError, Refused
+from watcher.host.clock import SystemClock
 from watcher.host.engine import Engine, asking
-from watcher.ports import ReportProgress
+from watcher.ports import Clock, ReportProgress
 
 UNPACKED = 2.5
 """How much larger an engine's layers are on the disk than compressed."""
@@ -57,7 +57,7 @@ class Pull:
 
     Attributes:
         free_disk: returns the bytes that are free where Docker keeps images, None where that cannot be seen.
-        deadline: on the monotonic clock.
+        deadline: on the clock's monotonic time.
     """
 
     engine: Engine
@@ -65,10 +65,11 @@ class Pull:
     report: ReportProgress
     free_disk: Callable[[], int | None]
     deadline: float
+    clock: Clock = field(default_factory=SystemClock)
 
     def run(self) -> None:
         """Return when the image is there. Raises Refused for what another attempt would not change, else HostError."""
-        if self.deadline <= time.monotonic():
+        if self.deadline <= self.clock.monotonic():
             raise HostError("there was no time left to pull the image", image=self.reference)
         if self.free_disk() is None:
             self.report("the disk under the images cannot be seen from here: the image may not fit")
@@ -79,7 +80,7 @@ class Pull:
             except Refused:
                 raise
             except HostError as error:
-                if time.monotonic() + pause >= self.deadline:
+                if self.clock.monotonic() + pause >= self.deadline:
                     raise
                 self._wait(pause, error)
                 pause = min(2 * pause, longest)
@@ -98,17 +99,17 @@ class Pull:
             for line in api.pull(self.reference, stream=True, decode=True, auth_config=login_for(self.reference) or {}):
                 if "error" in line:
                     raise HostError("the image could not be pulled", image=self.reference, cause=_short(line["error"]))
-                if time.monotonic() > self.deadline:
+                if self.clock.monotonic() > self.deadline:
                     raise HostError("the image was not pulled in time", image=self.reference)
                 if progress.note(line):
                     self._refuse_what_does_not_fit(progress)
-                if time.monotonic() - told_at >= _REPORT_SECONDS:
-                    told_at = time.monotonic()
+                if self.clock.monotonic() - told_at >= _REPORT_SECONDS:
+                    told_at = self.clock.monotonic()
                     self.report(progress.line(told_at))
 
     def _connect(self) -> Any:
         """Return a connection of one's own."""
-        return self.engine.connect(min(self.deadline - time.monotonic(), _SILENCE_SECONDS))
+        return self.engine.connect(min(self.deadline - self.clock.monotonic(), _SILENCE_SECONDS))
 
     @contextlib.contextmanager
     def _judged(self) -> Any:
@@ -122,7 +123,7 @@ class Pull:
             cause = str(error.fields.get("cause", ""))
             for pattern, message, after in _REFUSALS:
                 if re.search(pattern, cause, re.IGNORECASE):
-                    again = datetime.now(UTC) + after
+                    again = self.clock.now() + after
                     raise Refused(message, retry_at=again, image=self.reference, cause=cause) from error
             raise
 
@@ -131,7 +132,7 @@ class Pull:
         if free is not None and needed > free:
             raise Refused(
                 "the disk has too little room for the image",
-                retry_at=datetime.now(UTC) + 6 * _HOUR,
+                retry_at=self.clock.now() + 6 * _HOUR,
                 image=self.reference,
                 needed=f"at least {needed / _GB:.1f} GB more",
                 free=f"{free / _GB:.1f} GB",
@@ -139,10 +140,10 @@ class Pull:
 
     def _wait(self, seconds: float, trouble: HostError) -> None:
         """Wait, telling it again and again: whoever is told may end the trial."""
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
+        ends = self.clock.monotonic() + seconds
+        while (left := ends - self.clock.monotonic()) > 0:
             self.report(f"{trouble}; again in {left:.0f} s")
-            time.sleep(min(left, 5.0))
+            self.clock.sleep(min(left, 5.0))
 
 
 def login_for(reference: str) -> dict[str, Any] | None:

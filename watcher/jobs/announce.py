@@ -2,27 +2,30 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
 from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
 from watcher.jobs.means import Means
-from watcher.jobs.plan import meanings
+from watcher.jobs.plan import meanings, rules_of
 from watcher.model.answer import Answer
 from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
-from watcher.notify.message import Digest, SourceRemark, SourceTrouble, compose
+from watcher.notify.message import Digest, PlannedTrial, SourceRemark, SourceTrouble, compose
 from watcher.planner.reminders import reminder_number
+from watcher.planner.window import Hours
 from watcher.ports import Notifier
+from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import outbox, trials
 from watcher.store.database import Transaction
 
 SOURCE_FAILED, SOURCE_RECOVERED, NEWS, TRIAL, OWED = "source-failed", "source-recovered", "news", "trial", "owed"
-"""Topics of notices: what their subjects are the names or ids of."""
+PLANNED = "planned"
+"""Topics of notices: what their subjects are the names or ids of; of a planned trial its candidate and start."""
 
 
 def announce(means: Means, answer: Answer) -> int:
@@ -113,8 +116,27 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
         trials=tuple(trial for trial in told if trial is not None),
         troubles=(*failed, *recovered),
         source_remarks=(*_stale_remarks(tx, means, notices), *_moves(states, notices)),
+        planned=tuple(_planned(tx, means, notices)),
         owed=owed_reports(means.data_dir),
     )
+
+
+def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[PlannedTrial]:
+    """Yield the trials to come, each as it was announced last; what was left out since is none."""
+    starts = {int(one.subjects[0]): one.subjects[1] for one in notices if one.topic == PLANNED}
+    if not starts:
+        return
+    rules = rules_of(means)
+    for candidate in candidate_store.candidates(tx):
+        if candidate.id in starts and candidate.compatible and not candidate.skipped:
+            when = datetime.fromisoformat(starts[candidate.id])
+            yield PlannedTrial(
+                candidate, when, means.settings.trial.services, rules.total, _window(rules.hours, rules.zone)
+            )
+
+
+def _window(hours: Hours, zone: tzinfo) -> str:
+    return "any time" if hours is None else f"{hours[0]:%H:%M}-{hours[1]:%H:%M} {zone}"
 
 
 def _stale_remarks(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:

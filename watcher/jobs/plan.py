@@ -12,6 +12,7 @@ from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import Event, KnownFact
+from watcher.model.notice import NoticeKind
 from watcher.model.trial import Candidate
 from watcher.model.verdict import StaticRecord
 from watcher.planner import boot, due
@@ -20,7 +21,7 @@ from watcher.planner.overlays import overlays
 from watcher.planner.relevance import relevance
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
-from watcher.store import statics, trials
+from watcher.store import outbox, statics, trials
 from watcher.store.database import Transaction
 from watcher.trial.order import setup_of
 
@@ -37,6 +38,7 @@ REPLACED = "another wheel or another image is the newest now"
 class Plan:
     """Every candidate as it stands now, newest first, and which of them this planning changed.
 
+    `starts` is the next automatic trial that displaces something, and when, if nothing else happens.
     `facts` are those it was made from, beside their sources' names: to read them takes as long as all else of a check.
     """
 
@@ -44,6 +46,7 @@ class Plan:
     changed: tuple[Candidate, ...]
     rules: due.Rules
     facts: Facts
+    starts: tuple[Candidate, datetime] | None = None
 
     @property
     def next_due(self) -> Candidate | None:
@@ -59,11 +62,14 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
         facts = fact_store.all_facts(tx)
         found = _found(means, facts, statics.static_records(tx), device, skipped)
         marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
-        planned = due.plan(marked, trials.trials(tx), rules, _standing(tx, means, device, asked_now))
+        tried, standing = trials.trials(tx), _standing(tx, means, device, asked_now, marked)
+        planned = due.plan(marked, tried, rules, standing)
         kept = candidate_store.upsert_candidates(tx, (*planned, *_gone(before, planned)))
+        current = kept[: len(planned)]
+        starts = due.next_start(current, tried, rules, standing) if rules.displaces else None
     told = (one for one in kept if not _is_old_wheel(one))
     changed = tuple(one for one in told if _differs(before.get((one.engine, one.fingerprint)), one))
-    return Plan(kept[: len(planned)], changed, rules, facts)
+    return Plan(current, changed, rules, facts, starts)
 
 
 def _is_old_wheel(one: Candidate) -> bool:
@@ -98,10 +104,11 @@ def rules_of(means: Means) -> due.Rules:
         engine=settings.trial.engine,
         auto_missing=settings.auto_missing,
         cool_down=settings.trial.cool_down,
-        total=settings.trial.total,
+        total=settings.trial.total + settings.acceptance.soak,
         retries=settings.trial.retries,
         hours=settings.schedule.window,
         zone=zone_of(means),
+        displaces=bool(settings.trial.services) and settings.trial.bring_up != "by-hand",
     )
 
 
@@ -158,7 +165,9 @@ def _with_sources(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> Itera
     return ((sources[name], fact) for name, fact in facts if name in sources)
 
 
-def _standing(tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool) -> due.Standing:
+def _standing(
+    tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool, found: Iterable[Candidate]
+) -> due.Standing:
     first = trials.get_meta(tx, FIRST_DEVICE_STATE)
     if first is None:
         trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
@@ -170,7 +179,23 @@ def _standing(tx: Transaction, means: Means, device: DeviceFacts, asked_now: boo
         quarantined=is_quarantined(tx, device.state.boot_id),
         device_changed=first is not None and first != device.state.key,
         check_now=asked_now,
+        announced=_announced(tx, means, device, found),
     )
+
+
+def announcement_key(means: Means, device: DeviceFacts, candidate: Candidate) -> str:
+    """Return what the keys of a candidate's announcements begin with; what follows is the window that it starts in."""
+    setup = setup_of(means.settings.engine)
+    return f"plan:{candidate.engine}:{candidate.fingerprint}:{setup}:{device.state.key}:"
+
+
+def _announced(
+    tx: Transaction, means: Means, device: DeviceFacts, found: Iterable[Candidate]
+) -> dict[tuple[str, str], datetime]:
+    written = outbox.written(tx, NoticeKind.PLAN)
+    keys = {(one.engine, one.fingerprint): announcement_key(means, device, one) for one in found} if written else {}
+    told = {one: [at for key, at in written if key.startswith(begin)] for one, begin in keys.items()}
+    return {one: min(moments) for one, moments in told.items() if moments}
 
 
 def is_quarantined(tx: Transaction, boot_id: str | None) -> bool:

@@ -9,6 +9,7 @@ from watcher.config.sources import SourceConfig
 from watcher.errors import LeaseHeld, StoreError
 from watcher.jobs.announce import announce
 from watcher.jobs.check import due_sources, look_at
+from watcher.jobs.foretell import foretell
 from watcher.jobs.health import note_stale
 from watcher.jobs.means import Means
 from watcher.jobs.plan import Plan, answer_now, make_plan, meanings
@@ -49,6 +50,8 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
     note_stale(means, plan.facts)
+    if scheduled and may_try:
+        foretell(means, device, plan)
     try:
         trials, left_to, interrupted = _tried(means, plan, scheduled) if may_try else ((), None, False)
     except Exception:  # what was written down of the trial is told all the same

@@ -35,6 +35,7 @@ class Wish:
     force: bool = False
     repeats: int | None = None
     soak: timedelta | None = None
+    level: str | None = None
     window_ends: datetime | None = None
 
     @property
@@ -127,6 +128,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         quarantined=quarantined,
         gpu_failures=failures,
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
+        level=wish.level or settings.acceptance.level,
         must_end_by=wish.window_ends,
         laying=laying,
     )

@@ -53,12 +53,13 @@ class SourceRemark:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """A trial to come; `displaces` names what will be away, for `away` at the most."""
+    """A trial to come; `displaces` names what will be away, for `away` at the most; `window` as a person reads it."""
 
     candidate: Candidate
     starts_at: datetime | None = None
     displaces: tuple[str, ...] = ()
     away: timedelta | None = None
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +226,12 @@ def _given_back(trial: Trial) -> Iterator[str]:
 def _planned(planned: Sequence[PlannedTrial]) -> list[str]:
     lines = []
     for one in planned[:_ROWS]:
+        window = f"; window {tame(one.window, 80)}" if one.window else ""
         when = f" from {_time(one.starts_at)}" if one.starts_at else ""
         away = f" for at most {span(one.away)}" if one.away else ""
         gone = f"; {_listed(one.displaces)} will be away{away}" if one.displaces else "; nothing has to stop for it"
-        lines.append(f"Planned{when}: a trial of {tame(one.candidate.image, 160)}{gone}")
-        lines.append(f"  Leave it out: watcher skip {one.candidate.id} · none for a while: watcher pause 1d")
+        lines.append(f"Planned{when}: a trial of {tame(one.candidate.image, 160)}{gone}{window}")
+        lines.append(f"  Leave it out: watcher skip {one.candidate.id} · none for a while: watcher pause 7d")
     return lines + _more(planned, _ROWS, "planned trials", "watcher status")
 
 

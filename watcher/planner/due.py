@@ -9,6 +9,8 @@
     model or profile
     several waiting       the newest; the older ones are superseded
 
+What displaces a service is announced first and starts `LEAST_NOTICE` later at the earliest, unless a person asks.
+
 What was there at the first look is never due until the device or the setup changed.
 
 A wheel that is laid over an image is held to the same, in a line of its own behind the images, with these differences:
@@ -17,7 +19,7 @@ stands over the next; a wheel that was there at the first look stays out. It wai
 nothing is stopped for it, but it takes memory beside the running service.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -31,7 +33,10 @@ from watcher.planner.candidates import newest_first
 FIRST_DELAY = timedelta(minutes=30)
 REFUSED_DELAY = timedelta(days=1)
 """After a refusal that no time cures, such as a wrong mount path: somebody has to change something first."""
+LEAST_NOTICE = timedelta(minutes=30)
+"""How long before its start a trial that displaces a service is announced, at the least."""
 _GROWTH = 4
+TOO_SHORT = "a window longer than trial.total and acceptance.soak together"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -43,6 +48,8 @@ class Rules:
         engine: the one which automatic trials bring up.
         auto_missing: what keeps automatic trials off, as keys for a person; empty when they are on.
         hours: the window, None for any time; in `zone`.
+        total: how long a trial takes at most, its soak with it.
+        displaces: a trial takes something away from people, who are told beforehand.
     """
 
     engine: str
@@ -50,6 +57,7 @@ class Rules:
     cool_down: timedelta = timedelta(hours=6)
     total: timedelta = timedelta(minutes=30)
     retries: int = 3
+    displaces: bool = False
     hours: window.Hours = None
     zone: tzinfo = UTC
 
@@ -62,7 +70,8 @@ class Standing:
         setup: hash of model, profiles and mounts, as kept with each trial.
         quarantined: two trials in a row failed on our side, see `boot.is_quarantined`.
         device_changed: L4T or driver are not those on which the sources were first looked at.
-        check_now: a person asked for a check: window and cool-down do not hold anything back.
+        check_now: a person asked for a check: window, cool-down and notice do not hold anything back.
+        announced: when each image, by engine and fingerprint, was first announced for this device and setup.
     """
 
     device: DeviceFacts
@@ -72,6 +81,7 @@ class Standing:
     quarantined: bool = False
     device_changed: bool = False
     check_now: bool = False
+    announced: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
 
 
 def plan(
@@ -270,9 +280,13 @@ def _hold_for_time(hold: _Hold, candidate: Candidate, rules: Rules, standing: St
     settled = _first_seen(candidate) + rules.cool_down
     if not candidate.baseline and settled > standing.now:
         hold.wait(f"cool-down until {_stamp(settled)}", settled)
+    if rules.displaces and candidate.overlay is None and not hold.is_final:
+        told = standing.announced.get((candidate.engine, candidate.fingerprint), standing.now)
+        if (noticed := told + LEAST_NOTICE) > standing.now:
+            hold.wait(f"announced, and not before {_stamp(noticed)}", noticed)
     if not window.fits(rules.hours, rules.zone, standing.now, rules.total):
         opens = window.next_start(rules.hours, rules.zone, max(standing.now, hold.until), rules.total)
-        reason = f"the window, which opens for it at {_stamp(opens)}" if opens else "a window longer than trial.total"
+        reason = f"the window, which opens for it at {_stamp(opens)}" if opens else TOO_SHORT
         hold.wait(reason, opens)
 
 

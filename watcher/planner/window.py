@@ -1,7 +1,8 @@
 """The hours in which automatic trials may run, in the operator's own time zone."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 Hours = tuple[time, time] | None
 """Begin and end of each day's window; it may go over midnight. None: any time."""
@@ -22,6 +23,13 @@ def next_start(hours: Hours, zone: tzinfo, after: datetime, total: timedelta) ->
     return next(starts, None)
 
 
+def window_start(hours: Hours, zone: tzinfo, now: datetime) -> datetime | None:
+    """Return when the window that is open now opened; None outside of it, or where there is none."""
+    if hours is None:
+        return None
+    return next((begin for begin, end in _around(hours, zone, now) if begin <= now < end), None)
+
+
 def window_end(hours: Hours, zone: tzinfo, now: datetime) -> datetime | None:
     """Return when the window that is open now closes; None outside of it, or where there is none."""
     if hours is None:
@@ -36,7 +44,20 @@ def _around(hours: tuple[time, time], zone: tzinfo, moment: datetime) -> Iterato
     for days in range(-1, _DAYS_AHEAD):
         day = today + timedelta(days=days)
         last = day + timedelta(days=1) if end <= begin else day
-        opens = datetime.combine(day, begin, zone).astimezone(UTC)
-        closes = datetime.combine(last, end, zone).astimezone(UTC)
+        opens, closes = _reached(day, begin, zone), _reached(last, end, zone)
         if opens < closes:
             yield opens, closes
+
+
+def _reached(day: date, clock: time, zone: tzinfo) -> datetime:
+    """Return the first moment at which the clock on the wall shows this; where it jumps over it, the jump."""
+    wall = datetime.combine(day, clock, zone)
+    latest, earliest = wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
+    if earliest >= latest:  # a usual time, or one that comes twice
+        return latest
+    before = earliest.astimezone(zone).utcoffset()
+    seconds = range(int((latest - earliest).total_seconds()))
+    jumped = bisect_left(
+        seconds, True, key=lambda passed: (earliest + timedelta(seconds=passed)).astimezone(zone).utcoffset() != before
+    )
+    return earliest + timedelta(seconds=jumped)

@@ -35,6 +35,12 @@ def written_at(tx: Transaction, key: str) -> datetime | None:
     return written
 
 
+def written(tx: Transaction, kind: NoticeKind) -> tuple[tuple[str, datetime], ...]:
+    """Return the keys of all notices of a kind, and when each was put into the outbox."""
+    query = select(notices.c.key, notices.c.created_at).where(notices.c.kind == kind)
+    return tuple((row.key, row.created_at) for row in tx.execute(query))
+
+
 def pending(tx: Transaction, channel: str, kinds: Iterable[NoticeKind], now: datetime) -> tuple[Notice, ...]:
     """Return what this channel must still be told of these kinds, oldest first; what is postponed comes when due.
 

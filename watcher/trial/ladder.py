@@ -1,4 +1,4 @@
-"""The acceptance ladder: which level the measured figures reach. Pure."""
+"""The acceptance ladder: which level the measured figures reach, and what a level still lacks. Pure."""
 
 from watcher.model.trial import Acceptance
 
@@ -8,23 +8,45 @@ LEVELS = ("none", "minimum", "target", "stretch")
 
 def reached_level(seen: Acceptance) -> str:
     """Return the highest level whose every criterion was measured and met; what was not measured is not met."""
-    if not (_stable(seen, HOUR) and _phrases(seen, 24) and seen.tool_call):
+    if _minimum(seen):
         return "none"
-    fast = seen.p95_seconds is not None and seen.p95_seconds < 3
-    if not (_stable(seen, DAY) and _phrases(seen, 28) and fast and _accurate(seen)):
-        return "minimum"
-    return "target"
+    return "minimum" if _target(seen) else "target"
 
 
-def _stable(seen: Acceptance, seconds: int) -> bool:
-    return seen.stable_seconds is not None and seen.stable_seconds >= seconds
+def lacking(seen: Acceptance, level: str) -> tuple[str, ...]:
+    """Return a line for each criterion of `level`, a name of LEVELS, that was not measured or not met."""
+    if level == "minimum":
+        return _minimum(seen)
+    found = (*_target(seen), *(() if seen.tool_call else (_told("a tool call", seen.tool_call),)))
+    return found if level == "target" else (*found, "its own criteria: not measured, no trial measures them yet")
 
 
-def _phrases(seen: Acceptance, of_32: int) -> bool:
-    return (
-        seen.phrases is not None and seen.phrases.total > 0 and seen.phrases.passed * 32 >= of_32 * seen.phrases.total
-    )
+def _minimum(seen: Acceptance) -> tuple[str, ...]:
+    lines = [*_stable(seen, HOUR, "1h"), *_phrases(seen, 24)]
+    return tuple(lines if seen.tool_call else [*lines, _told("a tool call", seen.tool_call)])
 
 
-def _accurate(seen: Acceptance) -> bool:
-    return seen.tool_accuracy is not None and seen.tool_accuracy >= 0.95
+def _target(seen: Acceptance) -> tuple[str, ...]:
+    lines = [*_stable(seen, DAY, "24h"), *_phrases(seen, 28)]
+    if seen.p95_seconds is None or seen.p95_seconds >= 3:
+        lines.append(_told("p95 below 3 s", seen.p95_seconds))
+    if seen.tool_accuracy is None or seen.tool_accuracy < 0.95:
+        lines.append(_told("95 % of tool calls right", seen.tool_accuracy))
+    return tuple(lines)
+
+
+def _stable(seen: Acceptance, seconds: int, span: str) -> list[str]:
+    if seen.stable_seconds is not None and seen.stable_seconds >= seconds:
+        return []
+    return [f"{_told(f'stable for {span}', seen.stable_seconds)}, use --soak {span}"]
+
+
+def _phrases(seen: Acceptance, of_32: int) -> list[str]:
+    score = seen.phrases
+    if score is not None and score.total > 0 and score.passed * 32 >= of_32 * score.total:
+        return []
+    return [_told(f"{of_32} of 32 phrases", score)]
+
+
+def _told(criterion: str, measured: object) -> str:
+    return f"{criterion}: {'not measured' if measured is None else 'not met'}"

@@ -25,6 +25,7 @@ class Order:
         ask_bring_up: question 2 is asked at all; False leaves it at the probe.
         unless_present: question 2 is not asked when the bug already showed itself.
         must_end_by: the end of the window for an automatic trial; None by hand.
+        level: the acceptance level whose open criteria the report names.
         laying: the wheel that is laid over the image for the probe; then question 2 is not asked.
         force: lifts what `--force` lifts in preflight: heat, memory and quarantine.
         gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
@@ -44,8 +45,14 @@ class Order:
     quarantined: bool = False
     gpu_failures: int = 0
     soak: timedelta = timedelta(0)
+    level: str = "minimum"
     must_end_by: datetime | None = None
     laying: Laying | None = None
+
+    @property
+    def longest(self) -> timedelta:
+        """Return how long the trial may take, its soak with it."""
+        return self.trial.total + self.soak
 
     @property
     def planned_starts(self) -> tuple[Profile, ...]:

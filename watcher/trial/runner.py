@@ -13,11 +13,12 @@ from watcher.model.container import OwedService
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.ports import Clock, Host, ReportProgress
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
+from watcher.trial.ladder import lacking
 from watcher.trial.machine import Event, Failed, Passed, Progress, Restored, advance
 from watcher.trial.notebook import Notebook
 from watcher.trial.order import Order
 from watcher.trial.restoring import WayBack
-from watcher.trial.seen import Seen, as_record, with_verdict
+from watcher.trial.seen import Seen, as_record, seen_in_acceptance, with_verdict
 from watcher.trial.stages import ServiceBack, Stages, Withdrawn
 
 _OWN_DEADLINES = {Stage.PREFLIGHT: 60.0}
@@ -75,7 +76,7 @@ class Runner:
         if lost is not None and stage is not Stage.TEARDOWN:  # the way back is gone without a record, too
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
-            interrupts.start_total((self.order.trial.total + self.order.soak).total_seconds())
+            interrupts.start_total(self.order.longest.total_seconds())
         return self._attempted(stages, interrupts, stage, lambda: self._effect(stages, stage))
 
     def _attempted(
@@ -186,6 +187,9 @@ class Runner:
         """Return the record with its verdict: known, and written down, before the wait for health begins."""
         record = as_record(stages.trial, self._progress, seen)
         try:
+            if seen.acceptance is not None:
+                open_lines = lacking(seen.acceptance, self.order.level)
+                seen.extra.extend(seen_in_acceptance(f"level {self.order.level}: {line}") for line in open_lines)
             return with_verdict(record, self._progress, seen)
         except Exception as error:  # noqa: BLE001  see above
             self.bug_of_ours = error

@@ -210,7 +210,7 @@ class Stages:
         """Name what is owed, in the journal and then in the owed file; only the next call stops it."""
         if not already_named:
             end = self.order.must_end_by
-            if end is not None and self.clock.now() + self.order.trial.total > end:
+            if end is not None and self.clock.now() + self.order.longest > end:
                 raise Refused("the trial would not end inside the window any more", retry_at=end + timedelta(hours=12))
             self.seen.services = self._examined()
             return Displacing(frozenset(owed.service for owed in self.seen.services))
