@@ -69,7 +69,7 @@ def test_a_host_that_sends_whole_files_is_named_and_its_body_left_unread(web: We
             for _ in range(400):
                 out.write(b"\0" * 1_000_000)
                 sent.append(1)
-        except OSError:
+        except OSError:  # the reader hung up, as it should
             pass
 
     web.routes["/torch.whl"] = Reply(raw=endless)

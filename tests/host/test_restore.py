@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,25 @@ def restored(docker: DockerWorld, data_dir: Path, seconds: float = 30) -> dict[s
 def test_nothing_owed_is_nothing_done(docker: DockerWorld, tmp_path: Path) -> None:
     assert restored(docker, tmp_path) == {}
     assert restored(docker, tmp_path / "not-there-yet") == {}
+
+
+def test_a_stop_that_outlives_its_watcher_is_waited_out(docker: DockerWorld, tmp_path: Path) -> None:
+    """Docker goes on with a stop that nobody waits for: what still runs would count as back, and end afterwards."""
+    environment = {"SERVICE_STOP_SECONDS": "8"}
+    docker.service("assistant", health=False, restart_policy={"Name": "unless-stopped"}, env=environment)
+    began = docker.client.containers.get("assistant").attrs["State"]["StartedAt"]
+    services = docker.host.examine("container:assistant")
+    write_debt(tmp_path / "owed", Debt(1, docker.engine.url, datetime.now(UTC), services))
+    stopping = threading.Thread(target=docker.host.stop_service, args=services)
+    stopping.start()
+    wait_for(lambda: docker.policy("assistant") == "always")
+    time.sleep(0.5)  # the stop follows its policy at once, and shows nowhere before it has ended
+    reports = restored(docker, tmp_path, 60)
+    stopping.join()
+    state = docker.client.containers.get("assistant").attrs["State"]
+    assert (state["Running"], state["StartedAt"] > began) == (True, True)
+    assert reports["container:assistant"].state is ServiceState.RUNNING
+    assert (docker.policy("assistant"), read_debts(tmp_path / "owed")) == ("unless-stopped", ())
 
 
 def test_all_that_is_owed_comes_back_and_the_debt_is_gone(docker: DockerWorld, tmp_path: Path) -> None:

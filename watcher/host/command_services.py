@@ -65,6 +65,10 @@ class CommandServices:
     def is_back(self, owed: OwedService) -> bool:
         return _run(owed.commands["check"], _CHECK_SECONDS)[0] == 0
 
+    def may_be_ending(self, owed: OwedService) -> bool:  # noqa: ARG002
+        """Return False: whether a stop command of a dead watcher goes on cannot be seen."""
+        return False
+
     def start(self, owed: OwedService) -> ServiceReport:
         """Run the start command, once: again only when it failed, since a service may come up long after it."""
         if self.is_back(owed):

@@ -13,13 +13,12 @@ from watcher.host.engine import Engine, asking, name_of, reason_of
 from watcher.host.examine import examine
 from watcher.host.names import CREATED_AGAIN_LABEL
 from watcher.host.networks import join_again, make_missing_networks
-from watcher.host.paid import is_paid
+from watcher.host.paid import LEAST_STOP_SECONDS, is_paid
 from watcher.host.port_owner import port_owner, taken_port
 from watcher.host.recreate import command_to_run, create_body, endpoints
 from watcher.model.container import OwedService
 from watcher.model.trial import ServiceReport, ServiceState
 
-LEAST_STOP_SECONDS = 30
 _STEADY_SECONDS = 1.0
 """A container that ends right after its start was never back."""
 
@@ -45,11 +44,22 @@ class ContainerServices:
         with asking("the service could not be stopped", service=owed.service):
             self._keep_image(owed)
             self._update_policy(owed.id, {"Name": "always"})
-            api.stop(owed.id, timeout=max(LEAST_STOP_SECONDS, int(told["Config"].get("StopTimeout") or 0)))
+            api.stop(owed.id, timeout=max(int(LEAST_STOP_SECONDS), int(told["Config"].get("StopTimeout") or 0)))
 
     def is_back(self, owed: OwedService) -> bool:
         standing = self._standing(owed)
         return standing is not None and bool(standing[1]["State"]["Running"])
+
+    def may_be_ending(self, owed: OwedService) -> bool:
+        """Return whether a stop that was ordered may be under way: Docker shows none before it has ended.
+
+        The policy is changed just before the order, and the container has not been started since.
+        """
+        told = self._engine.container(owed.id)
+        if told is None or not told["State"]["Running"]:
+            return False
+        is_unstarted: bool = told["State"]["StartedAt"] == owed.inspect["State"]["StartedAt"]
+        return _policy(told)["Name"] == "always" and is_unstarted
 
     def start(self, owed: OwedService) -> ServiceReport:
         """Start it, or what stands in its place; make it again when it is gone. Raises RestoreFailed."""

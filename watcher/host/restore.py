@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 from watcher.errors import HostError, LeaseHeld
@@ -10,7 +11,7 @@ from watcher.host.clock import SystemClock
 from watcher.host.engine import Engine
 from watcher.host.lease import Lease
 from watcher.host.owed import broken_debts, clear_debt, read_debts, write_debt
-from watcher.host.paid import better_told, down_report, is_paid, needs_start
+from watcher.host.paid import better_told, down_report, is_paid, needs_start, stop_patience
 from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
 from watcher.model.container import Debt, OwedService
@@ -96,10 +97,12 @@ class _Payment:
     connect: Connect
     clock: Clock
     reports: dict[str, ServiceReport] = field(default_factory=dict)
+    _began: float = 0.0
 
     def pay(self, ends: float) -> None:
         """Start everything at once, then wait until it stands as before or the time is over."""
         debts = read_debts(self.folder)
+        self._began = self.clock.monotonic()
         for debt in debts:
             self._start(debt, debt.services)
         gives_up = self.clock.monotonic() + _START_SECONDS
@@ -146,9 +149,24 @@ class _Payment:
         return tuple(left)
 
     def _is_settled(self, debt: Debt, owed: OwedService) -> bool:
+        if self._may_be_ending(debt, owed):
+            message = "it was told to stop and may still end; it is started again then"
+            self.reports[owed.service] = ServiceReport(owed.service, ServiceState.DOWN, message, is_starting=True)
+            return False
         started, report = self.reports[owed.service], self._settled(debt, owed)
         self.reports[owed.service] = better_told(started, report)
         return is_paid(owed, report)
+
+    def _may_be_ending(self, debt: Debt, owed: OwedService) -> bool:
+        """Return whether a stop that outlived its watcher may still end it; services are stopped one after another."""
+        patience = sum(map(stop_patience, debt.services))
+        is_recent = self.clock.now() < debt.stopped_at + timedelta(seconds=patience)
+        if not is_recent or self.clock.monotonic() > self._began + patience:
+            return False
+        try:
+            return self._guardian(debt).services.may_be_ending(owed)
+        except Exception:  # noqa: BLE001  whoever cannot be asked is told by what follows
+            return False
 
     def _settled(self, debt: Debt, owed: OwedService) -> ServiceReport:
         try:

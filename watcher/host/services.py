@@ -21,6 +21,8 @@ class Kind(Protocol):
 
     def is_back(self, owed: OwedService) -> bool: ...
 
+    def may_be_ending(self, owed: OwedService) -> bool: ...
+
     def start(self, owed: OwedService) -> ServiceReport: ...
 
     def settle(self, owed: OwedService) -> ServiceReport: ...
@@ -49,6 +51,10 @@ class Services:
 
     def is_back(self, owed: OwedService) -> bool:
         return self._of(owed).is_back(owed)
+
+    def may_be_ending(self, owed: OwedService) -> bool:
+        """Return whether it runs, but a stop that outlived its watcher may still end it."""
+        return self._of(owed).may_be_ending(owed)
 
     def start(self, owed: OwedService) -> ServiceReport:
         return self._of(owed).start(owed)

@@ -64,6 +64,10 @@ class UnitServices:
     def is_back(self, owed: OwedService) -> bool:
         return _show(Systemctl(owed.user_id), owed.name)["ActiveState"] in _RUNS
 
+    def may_be_ending(self, owed: OwedService) -> bool:  # noqa: ARG002
+        """Return False: a unit that is being stopped does not count as running, and a start waits for its stop."""
+        return False
+
     def start(self, owed: OwedService) -> ServiceReport:
         """Order the start; systemd ends a stop that is under way first."""
         systemctl = Systemctl(owed.user_id)

@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from watcher.errors import HostError
-from watcher.host.paid import better_told, down_report, is_paid, needs_start
+from watcher.host.paid import better_told, down_report, is_paid, needs_start, stop_patience
 from watcher.model.container import OwedService
 from watcher.model.trial import ServiceReport
 from watcher.ports import Clock, Host
 
 _PAUSE_SECONDS = 0.25
-_STOP_SECONDS = 30.0
-"""How long Docker waits at least for a service that it was told to stop."""
 
 
 @dataclass(slots=True)
@@ -42,8 +40,7 @@ class WayBack:
 
         Seen running before that, it would count as back, and end afterwards.
         """
-        patience = max(_STOP_SECONDS, float((owed.inspect.get("Config") or {}).get("StopTimeout") or 0))
-        ends = self.clock.monotonic() + patience + 2
+        ends = self.clock.monotonic() + stop_patience(owed)
         while not self.has_ended(owed) and self.clock.monotonic() < ends:
             self.clock.sleep(_PAUSE_SECONDS)
 

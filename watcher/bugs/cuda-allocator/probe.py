@@ -188,7 +188,7 @@ def loaded_library():
                 path = line.rstrip("\n").partition("/")[2]
                 if path.endswith("/libc10_cuda.so"):
                     return "/" + path
-    except OSError:
+    except OSError:  # without /proc nobody can say which copy was loaded; the result says null
         pass
     return None
 
