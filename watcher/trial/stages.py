@@ -6,12 +6,12 @@ from datetime import timedelta
 from watcher.artifacts.inspect import read_static
 from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
 from watcher.host.owed import write_debt
-from watcher.model.container import ContainerState, Debt, LocalImage, OwedService
+from watcher.model.container import ContainerState, Debt, LocalImage
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
-from watcher.planner.preflight import Known, Refusal, condition, gb, is_settled, not_settled, refusals, retry_at
+from watcher.planner.preflight import condition, gb, is_settled, not_settled
 from watcher.ports import Clock, Host, ReportProgress
 from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
@@ -23,6 +23,7 @@ from watcher.trial.order import LABEL, Order, engine_spec
 from watcher.trial.overlaying import Laying, read_overlay_probe
 from watcher.trial.probing import probe_spec, read_probe
 from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
+from watcher.trial.surroundings import Surroundings
 from watcher.verdict.judge import StartSeen, may_another_profile_help
 from watcher.verdict.scan import scan
 
@@ -72,38 +73,15 @@ class Stages:
 
     def preflight(self) -> Event:
         """Refuse what cannot go well, before anything is spent."""
-        unstoppable: tuple[Refusal, ...] = ()
-        try:
-            if self.order.laying is None:  # for a wheel nothing is stopped, so nothing that must not be stopped matters
-                self.seen.services = self._examined()
-        except Refused as refused:
-            unstoppable = (Refusal(str(refused), refused.retry_at),)
-        known = self._known()
-        found = (*refusals(self.host.facts(), self.order.trial.preflight, known), *unstoppable)
-        standing = [one for one in found if not (one.lifted_by_force and self.order.force)]
-        if standing:
-            raise Refused("; ".join(one.reason for one in standing), retry_at=retry_at(standing))
-        if known.others:
-            self.report(f"not displaced, but may use the GPU: {', '.join(known.others)}")
+        look = self._surroundings()
+        self.seen.services, unstoppable = look.services_or_refusals()
+        look.refuse(self.seen.services, unstoppable)
+        if others := look.known(self.seen.services).others:
+            self.report(f"not displaced, but may use the GPU: {', '.join(others)}")
         return Passed()
 
-    def _known(self) -> Known:
-        return Known(
-            now=self.clock.now(),
-            runtime=self.order.device.runtime,
-            free_disk=self.host.free_disk(),
-            displaced=tuple(owed.name for owed in self.seen.services if owed.kind == "container"),
-            gpu_users=self.host.gpu_users(),
-            starts_engine=self.order.ask_bring_up,
-            quarantined=self.order.quarantined,
-        )
-
-    def _examined(self) -> tuple[OwedService, ...]:
-        found: dict[str, OwedService] = {}
-        for service in self.order.trial.services:
-            for owed in self.host.examine(service):
-                found.setdefault(owed.service, owed)
-        return tuple(found.values())
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.order, self.host, self.clock)
 
     def pull(self) -> Event:
         candidate = self.order.candidate
@@ -212,7 +190,7 @@ class Stages:
             end = self.order.must_end_by
             if end is not None and self.clock.now() + self.order.longest > end:
                 raise Refused("the trial would not end inside the window any more", retry_at=end + timedelta(hours=12))
-            self.seen.services = self._examined()
+            self.seen.services = self._surroundings().services()
             return Displacing(frozenset(owed.service for owed in self.seen.services))
         if self.seen.services:
             now = self.clock.now()
@@ -242,7 +220,7 @@ class Stages:
         """Give up on memory that was not there at the deadline."""
         facts = self.host.facts()
         self._keep_condition("after the service was stopped", facts)
-        return Failed(not_settled(facts, self._needed_memory(), self._known()))
+        return Failed(not_settled(facts, self._needed_memory(), self._surroundings().known(self.seen.services)))
 
     def _needed_memory(self) -> int | None:
         return None if self.order.force else self.order.trial.preflight.min_memory
@@ -252,7 +230,7 @@ class Stages:
 
     def _circumstances(self) -> str:
         """Return what else speaks for memory that is not free: others on the GPU, failures that kept theirs."""
-        others, failures = self._known().others, self.seen.gpu_failures
+        others, failures = self._surroundings().known(self.seen.services).others, self.seen.gpu_failures
         said = f"; also on the GPU: {', '.join(others)}" if others else ""
         return f"{said}; starts that failed on the GPU on this boot: {failures}" if failures else said
 
