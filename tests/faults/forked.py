@@ -6,8 +6,10 @@ test sends SIGCONT. An effect is a step that somebody else can see: a call that 
 of the database.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import watcher
 from tests.places import CHECKOUT
 
 KILLED = -signal.SIGKILL
@@ -131,8 +134,12 @@ def _run(told: dict[str, Any]) -> None:
 
 
 def _import_all() -> None:
-    import apprise  # noqa: F401
-    import docker  # noqa: F401
+    """Import what a run imports where it is needed: in a child it would be imported anew each time."""
+    for heavy in ("apprise", "docker", "sqlalchemy.dialects.sqlite", "rich.console"):
+        importlib.import_module(heavy)
+    for module in pkgutil.walk_packages(watcher.__path__, "watcher."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 class _Effects:

@@ -74,10 +74,10 @@ class Scene:
             env=_env(env),
         )
 
-    def start_assistant(self) -> None:
-        """Start the service that trials displace, and wait until it is healthy."""
+    def start_assistant(self, **env: str) -> None:
+        """Start the service that trials displace, with SERVICE_… variables, and wait until it is healthy."""
         client = self.docker().client()
-        image = service_image(client, "local/assistant:1")
+        image = service_image(client, "local/assistant:1", True, **env)
         client.containers.run(image, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY)
         self.wait_until(self.assistant_is_healthy)
 

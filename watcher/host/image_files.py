@@ -79,12 +79,26 @@ class ImageFiles:
     ) -> Iterator[tuple[str, str, bytes]]:
         with asking(_TROUBLE, image=self._reference):
             env = api.inspect_container(container)["Config"].get("Env") or ()
+        is_there: dict[str, bool] = {}
         for place in site_packages(tuple(env)):
+            if not self._is_there(api, container, place, is_there):
+                continue
             for suffix in suffixes:
                 path = posixpath.join(place, suffix)
                 content = self._file(api, container, path)
                 if content is not None:
                     yield path, suffix, content
+
+    def _is_there(self, api: "APIClient", container: str, path: str, known: dict[str, bool]) -> bool:
+        """Return whether something is at `path`: below a folder that is not there nothing has to be asked for."""
+        parent = posixpath.dirname(path)
+        if path not in known and parent not in ("", "/", path) and not self._is_there(api, container, parent, known):
+            known[path] = False
+        if path not in known:
+            address = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+            with asking(_TROUBLE, image=self._reference):
+                known[path] = api.head(address, params={"path": path}, timeout=_READ_SECONDS).ok
+        return known[path]
 
     def _everywhere(
         self, api: "APIClient", container: str, suffixes: tuple[str, ...], known: frozenset[str]
