@@ -13,6 +13,7 @@ from watcher.trial.machine import (
     Event,
     Failed,
     IllegalEvent,
+    Kept,
     Passed,
     Postponed,
     Progress,
@@ -26,6 +27,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.just(Postponed()),
     st.just(Enough()),
     st.just(Again()),
+    st.just(Kept()),
     st.sets(st.sampled_from(SERVICES)).map(lambda names: Displacing(frozenset(names))),
     st.sampled_from(SERVICES).map(Restored),
     st.sampled_from(Outcome).map(lambda outcome: Failed("trouble", outcome)),
@@ -107,6 +109,13 @@ def test_enough_after_an_early_probe_ends_without_displacing() -> None:
 def test_again_starts_the_next_engine_under_the_same_displacement(stage: Stage) -> None:
     again = play(*up_to(stage), Again())
     assert (again.stage, again.owed) == (Stage.START, frozenset({SERVICES[0]}))
+
+
+def test_an_engine_that_is_kept_leaves_its_place_owed_without_a_failure() -> None:
+    kept = play(*up_to(Stage.SOAK), Kept())
+    assert (kept.stage, kept.owed, kept.outcome, kept.alarm) == (Stage.RESTORE, frozenset({SERVICES[0]}), None, "")
+    with pytest.raises(IllegalEvent):
+        play(*up_to(Stage.ACCEPT), Kept())
 
 
 @given(st.lists(EVENTS, max_size=40))

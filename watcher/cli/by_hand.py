@@ -10,6 +10,7 @@ from watcher.cli.owing import owed_comes_first, paid_first
 from watcher.cli.views import show_answer, show_trial
 from watcher.config.engines import EngineSettings
 from watcher.errors import ConfigError, Refused, RestoreFailed
+from watcher.host.kept import kept_engines
 from watcher.jobs.announce import announce
 from watcher.jobs.means import Means
 from watcher.jobs.plan import answer_now, make_plan
@@ -36,6 +37,7 @@ class Asked:
     repeats: int | None
     soak: timedelta | None
     level: str | None
+    keep: bool
     force: bool
     allow_image: bool
 
@@ -70,6 +72,8 @@ def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:
     with means.store.transaction() as tx:
         past = trials.trials(tx)
     reason = None if asked.force else reason_not_again(wish.candidate, past, means.device(), wish.setup)
+    if kept := kept_engines(means.data_dir):
+        reason = f"{kept} is kept running from an earlier trial; `watcher restore` ends it"
     if reason is not None:
         return refuse_candidate(means, wish, reason), False
     try:
@@ -94,6 +98,7 @@ def _wish(means: Means, asked: Asked) -> Wish:
         repeats=asked.repeats,
         soak=asked.soak,
         level=asked.level,
+        keep=asked.keep,
     )
 
 
@@ -129,7 +134,7 @@ def _candidate(means: Means, asked: Asked, engine: EngineSettings) -> Candidate:
 
 
 def _exit_code(trial: Trial, interrupted: bool, wants_answer: bool) -> int:
-    if trial.owed:
+    if any(not report.makes_room for report in trial.owed):
         return exits.STILL_DOWN
     if interrupted:
         return exits.INTERRUPTED

@@ -19,6 +19,7 @@ from watcher.cli.views import (
 from watcher.config.settings import Settings
 from watcher.config.sources import SourceConfig
 from watcher.errors import ConfigError
+from watcher.host.kept import kept_engines
 from watcher.host.lease import lease_holder
 from watcher.jobs.announce import owed_reports
 from watcher.jobs.plan import answer_now, paused_until
@@ -38,7 +39,10 @@ def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, 
     with owed_comes_first(call), call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = named_sources(means.settings, names) if names else None
         experimental = means.settings.experimental
-        done = go_round(means, chosen, may_try=not no_trial and not down, scheduled=scheduled)
+        if kept := kept_engines(means.data_dir):
+            call.say(f"{kept} is kept running: nothing is tried before `watcher restore` ends it")
+        may_try = not (no_trial or down or kept)
+        done = go_round(means, chosen, may_try=may_try, scheduled=scheduled)
     if as_json:
         show_json(_check_document(done, experimental))
     else:
@@ -56,7 +60,7 @@ def named_sources(settings: Settings, names: tuple[str, ...]) -> tuple[SourceCon
 
 def _exit_code(done: Round, strict: bool) -> int:
     codes = [exits.DONE]
-    if done.restored or any(trial.owed for trial in done.trials):
+    if done.restored or any(not report.makes_room for trial in done.trials for report in trial.owed):
         codes.append(exits.STILL_DOWN)
     if done.interrupted:
         codes.append(exits.INTERRUPTED)
@@ -128,4 +132,4 @@ def status(call: Call, as_json: bool) -> int:
         if paused:
             show(f"automatic trials are paused until {paused:%Y-%m-%d %H:%M} UTC (`watcher pause off` ends it)")
         show_services(owed)
-    return exits.STILL_DOWN if owed and not alive else exits.DONE
+    return exits.STILL_DOWN if any(not one.makes_room for one in owed) and not alive else exits.DONE

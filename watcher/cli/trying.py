@@ -32,6 +32,9 @@ def trial_run(
         Literal["minimum", "target", "stretch"] | None,
         typer.Option("--level", help="Acceptance level whose open criteria the report names."),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave an engine that works running until `watcher restore`.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what was tried; in spite of heat and memory.")] = False,
     allow_image: Annotated[
         bool, typer.Option("--allow-image", help="Also from a repository that is not configured.")
@@ -41,7 +44,7 @@ def trial_run(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Try one thing now. What it displaces runs again at the end, whatever happens."""
+    """Try one thing now. What it displaces runs again at the end, whatever happens; with --keep after `restore`."""
     from watcher.cli import by_hand
     from watcher.cli.watching import duration_option
 
@@ -52,6 +55,7 @@ def trial_run(
         repeats=repeats,
         soak=duration_option(soak) if soak else None,
         level=level,
+        keep=keep,
         force=force,
         allow_image=allow_image,
     )
@@ -121,6 +125,7 @@ def restore(context: typer.Context, as_json: Json = False) -> int:
     """Put back whatever is owed; ends a running trial first. Needs no database and no configuration beyond data_dir."""
     from watcher.cli.views import show_services
     from watcher.config.place import read_data_dir, read_docker_url
+    from watcher.host.kept import kept_engines
     from watcher.host.lease import lease_holder
     from watcher.host.owed import read_debts
     from watcher.host.restore import restore_all, unpaid_services
@@ -129,6 +134,8 @@ def restore(context: typer.Context, as_json: Json = False) -> int:
 
     call: Call = context.obj
     data_dir = read_data_dir(call.config)
+    if kept := kept_engines(data_dir):
+        call.say(f"ending {kept}, which was kept running")
     for owed in (owed for debt in read_debts(data_dir / "owed") for owed in debt.services):
         call.say(f"putting back {owed.service}")
     reports = restore_all(data_dir, read_docker_url(call.config))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.errors import HostError
-from watcher.model.container import Debt, OwedService
+from watcher.model.container import Debt, KeptEngine, OwedService
 
 _SCHEMA = "watcher/owed/1"
 
@@ -65,6 +65,7 @@ def _told(debt: Debt) -> dict[str, Any]:
         "docker": debt.docker,
         "stopped_at": debt.stopped_at.isoformat(),
         "services": [asdict(service) for service in debt.services],
+        "kept": asdict(debt.kept) if debt.kept else None,
     }
 
 
@@ -72,7 +73,9 @@ def _read(path: Path) -> Debt | None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         services = tuple(_service(service) for service in told["services"])
-        return Debt(int(told["trial_id"]), str(told["docker"]), datetime.fromisoformat(told["stopped_at"]), services)
+        kept = KeptEngine(**{name: str(text) for name, text in told["kept"].items()}) if told.get("kept") else None
+        stopped_at = datetime.fromisoformat(told["stopped_at"])
+        return Debt(int(told["trial_id"]), str(told["docker"]), stopped_at, services, kept)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

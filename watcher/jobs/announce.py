@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
+from watcher.host.kept import kept_debts, kept_out
 from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
 from watcher.jobs.means import Means
@@ -35,9 +36,10 @@ def announce(means: Means, answer: Answer) -> int:
 
 def note_trial(tx: Transaction, trial: Trial, now: datetime) -> None:
     """Put what is to be told of a trial into the outbox: what it still owes, and its end."""
-    if trial.owed:
+    is_kept = any(report.makes_room for report in trial.owed)
+    if trial.owed and not is_kept:
         outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, f"owed:{trial.id}", OWED, (str(trial.id),), now))
-    if trial.stage is Stage.DONE and trial.outcome is not Outcome.CANCELLED:
+    if (trial.stage is Stage.DONE or is_kept) and trial.outcome is not Outcome.CANCELLED:
         kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
         outbox.enqueue(tx, Notice(kind, _key(trial), TRIAL, (str(trial.id),), now))
 
@@ -62,14 +64,14 @@ def _key(trial: Trial) -> str:
 
 
 def owed_reports(data_dir: Path, trial_id: int | None = None) -> tuple[ServiceReport, ...]:
-    """Return what the owed files say, without asking the engine; of all trials, or of one."""
+    """Return what the owed files say, of all trials or of one; the engine is asked only about one that is kept."""
     folder = data_dir / "owed"
-    debts = (debt for debt in read_debts(folder) if trial_id in (None, debt.trial_id))
-    owed = [
-        ServiceReport(owed.service, ServiceState.DOWN, f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC")
-        for debt in debts
-        for owed in debt.services
-    ]
+    kept = {debt.trial_id: debt.kept for debt in kept_debts(folder)}
+    owed = []
+    for debt in (debt for debt in read_debts(folder) if trial_id in (None, debt.trial_id)):
+        engine, since = kept.get(debt.trial_id), f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC"
+        for service in (owed.service for owed in debt.services):
+            owed.append(kept_out(service, engine) if engine else ServiceReport(service, ServiceState.DOWN, since))
     broken = broken_debts(folder) if trial_id is None else ()
     unreadable = "this owed file cannot be read; look into it, start what it names, then remove it"
     return (*owed, *(ServiceReport(f"file:{path.name}", ServiceState.DOWN, unreadable) for path in broken))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from watcher.errors import HostError, LeaseHeld
+from watcher.host.kept import kept_debts
 from watcher.host.lease import Lease, lease_holder
 from watcher.host.owed import read_debts
 from watcher.jobs.announce import note_owed, note_trial, owed_reports
@@ -15,8 +16,12 @@ from watcher.store.database import Transaction
 
 
 def pay_first(data_dir: Path, docker_url: str, say: ReportProgress) -> tuple[ServiceReport, ...]:
-    """Pay what a dead process left owed, without database and settings; a trial that is alive is left alone."""
-    if not read_debts(data_dir / "owed") or lease_holder(data_dir) is not None:
+    """Pay what a dead process left owed, without database and settings.
+
+    A trial that is alive is left alone, and so is an engine that a person keeps.
+    """
+    debts = read_debts(data_dir / "owed")
+    if not debts or lease_holder(data_dir) is not None or len(kept_debts(data_dir / "owed")) == len(debts):
         return ()
     from watcher.host.restore import restore_all  # nearly never needed, and each round starts here
 
@@ -25,12 +30,16 @@ def pay_first(data_dir: Path, docker_url: str, say: ReportProgress) -> tuple[Ser
 
 
 def still_down(data_dir: Path) -> tuple[ServiceReport, ...]:
-    """Return what is owed while no process is there to give it back."""
-    return owed_reports(data_dir) if lease_holder(data_dir) is None else ()
+    """Return what is owed while nothing is there to give it back: no process, and no engine kept in its place."""
+    if lease_holder(data_dir) is not None:
+        return ()
+    return tuple(report for report in owed_reports(data_dir) if not report.makes_room)
 
 
 def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:
     """Give each trial whose process is gone its end; return what is still down after `pay_first`."""
+    if kept_debts(means.data_dir / "owed"):
+        return still_down(means.data_dir)
     try:
         with Lease(means.data_dir):  # else a trial that begins at this moment would be taken for a dead one
             _close_dead_trials(means)

@@ -96,4 +96,4 @@ class Service:
         except subprocess.TimeoutExpired:
             child.kill()
             code = child.wait()
-        return 5 if code == 5 or read_debts(self.data_dir / "owed") else 0
+        return 5 if code == 5 or any(debt.kept is None for debt in read_debts(self.data_dir / "owed")) else 0

@@ -36,6 +36,7 @@ class Wish:
     repeats: int | None = None
     soak: timedelta | None = None
     level: str | None = None
+    keep: bool = False
     window_ends: datetime | None = None
 
     @property
@@ -129,6 +130,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         gpu_failures=failures,
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
         level=wish.level or settings.acceptance.level,
+        keep=wish.keep,
         must_end_by=wish.window_ends,
         laying=laying,
     )

@@ -115,10 +115,23 @@ class OwedService:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptEngine:
+    """An engine that works, left running because a person asked for it; `address` is its URL on the device."""
+
+    container: str
+    title: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Debt:
-    """The owed file of one trial: services in the order in which they are started again."""
+    """The owed file of one trial: services in the order in which they are started again.
+
+    `kept` runs in their place until `watcher restore`, or until it ends.
+    """
 
     trial_id: int
     docker: str
     stopped_at: datetime
     services: tuple[OwedService, ...]
+    kept: KeptEngine | None = None

@@ -95,7 +95,12 @@ def acceptance_document(seen: Acceptance) -> Document:
 
 
 def service_document(report: ServiceReport) -> Document:
-    return {"service": report.service, "state": report.state.value, "message": report.message}
+    return {
+        "service": report.service,
+        "state": report.state.value,
+        "message": report.message,
+        "makes_room": report.makes_room,
+    }
 
 
 def event_document(event: Event) -> Document:

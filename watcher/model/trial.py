@@ -97,13 +97,15 @@ class ServiceState(StrEnum):
 class ServiceReport:
     """How a displaced service stands; `service` as in the configuration (`container:zoe-ollama`).
 
-    `is_starting` says of one that is down that its start is under way: it is waited for, not started once more.
+    `is_starting` says of one that is down that its start is under way: it is waited for, not started once more;
+    `makes_room` that a person keeps an engine running in its place, so that nothing is wrong with it.
     """
 
     service: str
     state: ServiceState
     message: str = ""
     is_starting: bool = False
+    makes_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ def _standing(digest: Digest, verdict: str) -> list[str]:
 
 
 def _owed(reports: Sequence[ServiceReport]) -> list[str]:
+    reports = [report for report in reports if not report.makes_room]
     if not reports:
         return []
     rows = [f"- {tame(one.service, 80)}: {one.state.value}. {tame(one.message)}".rstrip() for one in reports[:_ROWS]]
@@ -215,6 +216,9 @@ def _measured(seen: Acceptance) -> str:
 
 def _given_back(trial: Trial) -> Iterator[str]:
     if not trial.displaced:
+        return
+    if any(report.makes_room for report in trial.owed):
+        yield f"Stopped until `watcher restore`: {_listed(trial.displaced)}. {_sentence(tame(trial.owed[0].message))}"
         return
     if trial.owed:
         yield f"Not given back yet: {_listed([report.service for report in trial.owed])}"
@@ -291,7 +295,8 @@ def _called(candidate: Candidate) -> str:
 
 
 def _down(digest: Digest) -> tuple[ServiceReport, ...]:
-    return (*digest.owed, *(report for trial in digest.trials for report in trial.owed))
+    owed = (*digest.owed, *(report for trial in digest.trials for report in trial.owed))
+    return tuple(report for report in owed if not report.makes_room)
 
 
 def _tone(digest: Digest) -> str:

@@ -64,12 +64,15 @@ def _owed(facts: PageFacts) -> str:
         f"<li><strong>{said(one.service, 80)}</strong>: {one.state.value}. {said(one.message, 300)}</li>"
         for one in facts.owed[:_OWED]
     )
+    is_kept_out = all(one.makes_room for one in facts.owed)
+    title = "Put aside for the engine that is kept" if is_kept_out else "⚠ Not given back yet"
     step = (
         "A trial is running; it gives back what it put aside."
         if facts.trial_is_alive
         else sentence("Run `watcher restore` on the device: it puts back what is owed, at any time.")
     )
-    return f'<section class="owed" role="alert"><h2>⚠ Not given back yet</h2><ul>{rows}</ul><p>{step}</p></section>'
+    role = "status" if is_kept_out else "alert"
+    return f'<section class="owed" role="{role}"><h2>{title}</h2><ul>{rows}</ul><p>{step}</p></section>'
 
 
 def _answer(facts: PageFacts) -> str:

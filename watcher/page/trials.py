@@ -65,6 +65,8 @@ def _lines(trial: Trial) -> Iterator[str]:
 
 def _put_aside(trial: Trial) -> str:
     names = ", ".join(said(name, 80) for name in trial.displaced[:8])
+    if any(report.makes_room for report in trial.owed):
+        return f"Put aside for the engine that is kept: {names}"
     if trial.owed:
         return f"Put aside and <strong>not given back yet</strong>: {names}"
     away = f", away for {span(timedelta(seconds=trial.away_seconds))}" if trial.away_seconds is not None else ""

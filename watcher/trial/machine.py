@@ -6,6 +6,7 @@
         │         │       │        │         │         │          Again: next start     │                   while owed
         └─────────┴───────┴────────┴→ done   └─────────┴────────────────────────────────┴→ teardown
 
+    soak ── Kept ──→ restore      where a working engine stays in place of what it displaced: still owed, no failure
     probe ── Postponed ──→ displace → settle → probe → start      where memory allows the probe only then
     probe, settle … soak ── Enough ──→ what a failure would do, without one
 
@@ -67,6 +68,11 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The engine works and stays, as a person asked: nothing is torn down, and what it displaced stays owed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Displacing:
     """`services` are written down as owed and are about to be stopped."""
 
@@ -88,7 +94,7 @@ class Failed:
     outcome: Outcome = Outcome.BENCH
 
 
-Event = Passed | Postponed | Enough | Again | Displacing | Restored | Failed
+Event = Passed | Postponed | Enough | Again | Kept | Displacing | Restored | Failed
 
 
 class IllegalEvent(Exception):
@@ -107,6 +113,8 @@ def advance(progress: Progress, event: Event) -> Progress:
             return replace(progress, stage=Stage.DISPLACE, late_probe=True)
         case stage, Again() if stage in ENGINE_UP:
             return replace(progress, stage=Stage.START)
+        case Stage.SOAK, Kept():
+            return replace(progress, stage=Stage.RESTORE)
         case Stage.RESTORE, Restored(service):
             return replace(progress, owed=progress.owed - {service})
         case Stage.RESTORE, Passed() if not progress.owed:

@@ -28,6 +28,7 @@ class Order:
         level: the acceptance level whose open criteria the report names.
         laying: the wheel that is laid over the image for the probe; then question 2 is not asked.
         force: lifts what `--force` lifts in preflight: heat, memory and quarantine.
+        keep: an engine that works is left running in place of what it displaced.
         gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
     """
 
@@ -44,6 +45,7 @@ class Order:
     force: bool = False
     quarantined: bool = False
     gpu_failures: int = 0
+    keep: bool = False
     soak: timedelta = timedelta(0)
     level: str = "minimum"
     must_end_by: datetime | None = None

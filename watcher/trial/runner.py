@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from watcher.errors import HostError, Refused, StoreError, WatcherError
-from watcher.host.owed import clear_debt
-from watcher.model.container import OwedService
+from watcher.host.kept import kept_out
+from watcher.host.owed import clear_debt, write_debt
+from watcher.model.container import Debt, OwedService
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.ports import Clock, Host, ReportProgress
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
@@ -50,7 +51,8 @@ class Runner:
             except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
                 self._derail(error)
             trial = self._judged(seen, stages)
-            self._give_back(way_back, trial, seen)
+            if not self._is_left_running(trial, seen, interrupts):
+                self._give_back(way_back, trial, seen)
             self.interrupted = self.interrupted or interrupts.noted
         return self._closed(trial, seen, way_back)
 
@@ -195,6 +197,22 @@ class Runner:
             self.bug_of_ours = error
             return replace(record, outcome=Outcome.BENCH, reason=f"an error of the watcher itself: {error}")
 
+    def _is_left_running(self, trial: Trial, seen: Seen, interrupts: Interrupts) -> bool:
+        """Return whether the engine stays in place of what it displaced; that is written down, verdict first."""
+        if seen.kept is None:
+            return False
+        owed = seen.debt or Debt(trial.id, self.host.docker_url, self.clock.now(), seen.services)
+        try:
+            if self._recorded(trial) is None and not interrupts.noted and not self.notebook.is_withdrawn():
+                write_debt(self.order.data_dir / "owed", replace(owed, kept=seen.kept))
+                self.report(f"{seen.kept.title} is kept running at {seen.kept.address}; `watcher restore` ends it")
+                return True
+        except HostError as error:
+            self.report(f"the engine is not kept: {error}")
+        seen.kept = None
+        self._kill_engine()
+        return False
+
     def _give_back(self, way_back: WayBack, trial: Trial, seen: Seen) -> None:
         """Start what is owed, wait until it stands as before, drop the owed file: nothing interrupts this."""
         if self._progress.stage is not Stage.RESTORE:
@@ -228,6 +246,8 @@ class Runner:
 
     def _closed(self, trial: Trial, seen: Seen, way_back: WayBack) -> Trial:
         owed = tuple(way_back.reports[name] for name in sorted(self._progress.owed) if name in way_back.reports)
+        if seen.kept is not None:
+            owed = tuple(kept_out(one.service, seen.kept) for one in seen.services)
         trial = replace(
             trial,
             stage=self._progress.stage,

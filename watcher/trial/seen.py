@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings, Profile
-from watcher.model.container import LocalImage, OwedService
+from watcher.model.container import Debt, KeptEngine, LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Start, Trial
 from watcher.model.verdict import BugState, Evidence, ProbeReading, Rung, StaticReading, Verdict
 from watcher.planner.boot import confirmation, doubt
@@ -26,6 +26,8 @@ class Seen:
     static: StaticReading | None = None
     probe: ProbeReading | None = None
     services: tuple[OwedService, ...] = ()
+    debt: Debt | None = None
+    kept: KeptEngine | None = None
     starts: list[StartSeen] = field(default_factory=list)
     logs: list[str | None] = field(default_factory=list)
     extra: list[Evidence] = field(default_factory=list)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from watcher.artifacts.inspect import read_static
 from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
 from watcher.host.owed import write_debt
-from watcher.model.container import ContainerState, Debt, LocalImage
+from watcher.model.container import ContainerState, Debt, KeptEngine, LocalImage
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
@@ -17,7 +17,7 @@ from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
 from watcher.trial.ladder import reached_level
-from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Passed, Postponed
+from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Kept, Passed, Postponed
 from watcher.trial.notebook import Notebook
 from watcher.trial.order import LABEL, Order, engine_spec
 from watcher.trial.overlaying import Laying, read_overlay_probe
@@ -195,7 +195,8 @@ class Stages:
         if self.seen.services:
             now = self.clock.now()
             self._keep_condition("before the service was stopped", self.host.facts(), self._circumstances())
-            write_debt(self.order.data_dir / "owed", Debt(self.trial.id, self.host.docker_url, now, self.seen.services))
+            self.seen.debt = Debt(self.trial.id, self.host.docker_url, now, self.seen.services)
+            write_debt(self.order.data_dir / "owed", self.seen.debt)
             self.seen.stopped_at = self.clock.monotonic()
             for owed in reversed(self.seen.services):  # what lives in another's network goes first
                 self.report(f"stopping {owed.service}")
@@ -307,7 +308,17 @@ class Stages:
         if self.order.soak and self.seen.acceptance:
             steady = replace(self.seen.acceptance, stable_seconds=int(self.clock.monotonic() - begun))
             self.seen.acceptance = replace(steady, level=reached_level(steady))
-        return self._after_start(works=True) or Passed()
+        return self._after_start(works=True) or (self._keep() if self.order.keep else Passed())
+
+    def _keep(self) -> Event:
+        """Close the books of the engine that works, and leave it running; its log is judged as far as it came."""
+        running = self._started()
+        address = self.host.address(running.container, self.order.engine.port)
+        self.seen.starts.append(replace(running.seen, reading=scan(read_log(running.log.path)), ended_by_us=True))
+        self.seen.logs.append(running.log_name)
+        self.seen.kept = KeptEngine(running.container, self.order.engine.title, address)
+        self.running = None
+        return Kept()
 
     def _still_well(self) -> Event | None:
         """Return None while the engine answers, else its end: health and the container decide, never the exit code."""

@@ -1,0 +1,42 @@
+"""Engines that a person keeps: each runs in place of what it displaced until `watcher restore`, or until it ends."""
+
+import contextlib
+from pathlib import Path
+
+from watcher.errors import HostError
+from watcher.host.owed import read_debts
+from watcher.model.container import Debt, KeptEngine
+from watcher.model.trial import ServiceReport, ServiceState
+
+
+def kept_debts(folder: Path) -> tuple[Debt, ...]:
+    """Return the debts whose engine is kept, still runs, and gives way to nobody: these are not to be paid yet.
+
+    Asks Docker only where an owed file names such an engine. One that cannot be asked keeps nothing.
+    """
+    return tuple(debt for debt in read_debts(folder) if debt.kept is not None and _holds(debt, debt.kept.container))
+
+
+def kept_engines(data_dir: Path) -> str:
+    """Return the names of the engines that are kept, for a person; empty when there is none."""
+    return ", ".join(debt.kept.title for debt in kept_debts(data_dir / "owed") if debt.kept is not None)
+
+
+def kept_out(service: str, kept: KeptEngine) -> ServiceReport:
+    """Return how a displaced service stands while an engine is kept in its place."""
+    message = f"it makes room for {kept.title}, kept at {kept.address}; `watcher restore` gives it back"
+    return ServiceReport(service, ServiceState.DOWN, message, makes_room=True)
+
+
+def _holds(debt: Debt, container: str) -> bool:
+    from watcher.host.engine import Engine
+    from watcher.host.services import Services
+
+    with contextlib.closing(Engine(debt.docker)) as engine:
+        try:
+            told = engine.container(container)
+            services = Services(engine)
+            is_running = told is not None and bool(told["State"]["Running"])
+            return is_running and not any(services.is_back(owed) for owed in debt.services)
+        except HostError:
+            return False
