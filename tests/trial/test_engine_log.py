@@ -40,5 +40,13 @@ def test_a_log_cut_off_by_a_crash_is_read_as_far_as_it_goes(tmp_path: Path) -> N
     assert b"".join(read_log(path)).startswith(b"line 000000\n")
 
 
+def test_of_a_log_that_is_still_written_all_is_read_that_was_flushed(tmp_path: Path) -> None:
+    path = tmp_path / "start.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"line 000000\n" * 3)
+        file.flush()
+        assert b"".join(read_log(path)) == b"line 000000\n" * 3
+
+
 def test_a_log_that_is_gone_reads_as_empty(tmp_path: Path) -> None:
     assert list(read_log(tmp_path / "none.gz")) == []

@@ -6,7 +6,7 @@ from datetime import timedelta
 from watcher.cli.call import Call, show, show_bold
 from watcher.model.answer import Answer
 from watcher.model.facts import Event, Look, LookOutcome
-from watcher.model.trial import Candidate, ServiceReport, Trial
+from watcher.model.trial import Candidate, ServiceReport, Stage, Trial
 
 
 def show_answer(call: Call, answer: Answer) -> None:
@@ -73,10 +73,17 @@ def show_trial(trial: Trial) -> None:
         code = f", exit code {start.exit_code}" if start.exit_code is not None else ""
         show(f"       start {index}: profile {start.profile} {start.bring_up.value} at {start.stage.value}{code}")
     if trial.displaced:
-        away = f"away {age(timedelta(seconds=trial.away_seconds))}" if trial.away_seconds is not None else "still away"
-        show(f"       displaced {', '.join(trial.displaced)}: {away}")
+        show(f"       displaced {', '.join(trial.displaced)}: {_away(trial)}")
     if trial.retry_at is not None:
         show(f"       to be looked at again at {trial.retry_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _away(trial: Trial) -> str:
+    if trial.away_seconds is not None:
+        return f"away {age(timedelta(seconds=trial.away_seconds))}"
+    if any(report.makes_room for report in trial.owed):
+        return trial.owed[0].message
+    return "given back" if trial.stage is Stage.DONE and not trial.owed else "still away"
 
 
 def show_services(reports: Iterable[ServiceReport]) -> None:

@@ -54,7 +54,7 @@ def read_log(path: Path) -> Iterator[bytes]:
     """Yield the pieces of a kept log; one that was cut off by a crash is read as far as it goes."""
     try:
         with gzip.open(path, "rb") as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read1(_PIECE):  # `read` would drop what comes just before a cut
                 yield piece
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return
