@@ -9,9 +9,11 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.clocks import SteppingClock
 from tests.host.contract import wait_for
 from tests.host.docker_world import DockerWorld
 from tests.places import CHECKOUT
@@ -60,6 +62,46 @@ def test_a_stop_that_outlives_its_watcher_is_waited_out(docker: DockerWorld, tmp
     assert (state["Running"], state["StartedAt"] > began) == (True, True)
     assert reports["container:assistant"].state is ServiceState.RUNNING
     assert (docker.policy("assistant"), read_debts(tmp_path / "owed")) == ("unless-stopped", ())
+
+
+class SlowToStop:
+    """A guardian, and its services: one that was told to stop ends after so many seconds, unless it is started then."""
+
+    def __init__(self, clock: SteppingClock, stop_seconds: float) -> None:
+        self.services = self
+        self._clock, self._ends = clock, clock.monotonic() + stop_seconds
+        self._started_again = False
+
+    def _has_ended(self) -> bool:
+        return self._clock.monotonic() >= self._ends
+
+    def start(self, owed: OwedService) -> ServiceReport:
+        self._started_again = self._has_ended()
+        return ServiceReport(owed.service, ServiceState.RUNNING)
+
+    def may_be_ending(self, _: OwedService) -> bool:
+        return not self._has_ended()
+
+    def settle(self, owed: OwedService) -> ServiceReport:
+        is_down = self._has_ended() and not self._started_again
+        return ServiceReport(owed.service, ServiceState.DOWN if is_down else ServiceState.RUNNING)
+
+    def end_trial(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seconds", [1, 19, 21, 29])
+def test_a_stop_of_any_length_is_followed_by_a_start(tmp_path: Path, seconds: float) -> None:
+    clock = SteppingClock()
+    services = (OwedService("container:assistant", "container", "assistant"),)
+    write_debt(tmp_path / "owed", Debt(1, "unix:///nowhere", clock.now(), services))
+    guardian: Any = SlowToStop(clock, seconds)
+    (report,) = restore_all(tmp_path, None, clock, connect=lambda _url: guardian)
+    assert (report.state, guardian.may_be_ending(services[0])) == (ServiceState.RUNNING, False)
+    assert read_debts(tmp_path / "owed") == ()
 
 
 def test_all_that_is_owed_comes_back_and_the_debt_is_gone(docker: DockerWorld, tmp_path: Path) -> None:

@@ -46,4 +46,5 @@ if __name__ == "__main__":
     print("service up", flush=True)
     server = ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("SERVICE_PORT", "8080"))), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    signal.pause()
+    while True:  # a signal that another thread took does not end signal.pause()
+        time.sleep(1)

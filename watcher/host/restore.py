@@ -108,7 +108,9 @@ class _Payment:
         gives_up = self.clock.monotonic() + _START_SECONDS
         while debts := self._struck(debts):
             now = self.clock.monotonic()
-            if now >= ends or (now >= gives_up and self._none_starts(debts)):
+            if not self._none_starts(debts):  # what was only now seen to be down has its time before it, too
+                gives_up = now + _START_SECONDS
+            if now >= min(ends, gives_up):
                 return
             self.clock.sleep(_PAUSE_SECONDS)
             for debt in debts:
