@@ -45,7 +45,7 @@ def test_every_preset_is_named_on_the_page_and_called_like_its_file() -> None:
 def test_a_preset_starts_the_server_itself_and_asks_little_in_the_end(name: str) -> None:
     preset = PRESETS[name]
     assert preset.entrypoint[0] not in ("sh", "bash", "/bin/sh", "/bin/bash")
-    assert preset.profiles[-1].name == "conservative"
+    assert preset.planned_profiles[-1].name == "conservative"
     assert not any(profile.allow for profile in preset.profiles), "no preset loosens the isolation"
 
 
@@ -109,3 +109,30 @@ def test_the_example_of_the_page_is_an_engine_that_works(clean_engine: PrivateDa
     assert (trial["engine"], trial["bring_up"]) == ("my-engine", "works"), trial["evidence"]
     assert [start["profile"] for start in trial["starts"]] == ["recommended"]
     scene.assert_all_is_as_before()
+
+
+def test_a_profile_for_the_hand_starts_only_by_its_name_and_with_its_own_model(
+    clean_engine: PrivateDaemon, tmp_path: Path
+) -> None:
+    scene = scene_with(clean_engine, tmp_path, ["local/vllm"], [])
+    image = "local/vllm:0.33.0-r36.4-cu129-24.04"
+    stub_image(clean_engine.client(), image, "oom")  # a shortage of memory goes on to the next profile
+    scene.table["trial"]["displace"] = []
+    profiles = scene.table["engines"]["vllm"]["profiles"]
+    profiles += [
+        {"name": "large", "model": "/models/large", "args": ["--tokenizer", "{model}"], "by_hand": True},
+        {"name": "small"},
+    ]
+    trial = scene.answer("trial", "run", image)["trial"]
+    assert [start["profile"] for start in trial["starts"]] == ["plain", "small"]
+
+    (start,) = scene.answer("trial", "run", image, "--force", "--profile", "large")["trial"]["starts"]
+    assert start["profile"] == "large"
+    log = scene.watcher("trial", "log", "2").stdout
+    assert "--tokenizer', '/models/large" in log, log
+
+
+def test_profiles_that_all_need_to_be_named_are_a_fault(tmp_path: Path) -> None:
+    profiles = [{"name": "one", "by_hand": True}]
+    (fault,) = faults_of({"engines": {"vllm": {"profiles": profiles}}}, tmp_path)
+    assert "at least one profile must be without by_hand" in fault

@@ -84,7 +84,8 @@ def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:
 
 def _wish(means: Means, asked: Asked) -> Wish:
     engine = _engine(means, asked)
-    profiles = tuple(profile for profile in engine.profiles if asked.profile in (None, profile.name))
+    named = tuple(profile for profile in engine.profiles if profile.name == asked.profile)
+    profiles = named if asked.profile is not None else engine.planned_profiles
     if not profiles:
         known = ", ".join(profile.name for profile in engine.profiles)
         raise ConfigError(f"engine {engine.id} has no profile {asked.profile!r}", (f"known are {known}",))

@@ -25,14 +25,29 @@ Mounts = Annotated[tuple[str, ...], AfterValidator(_mounts_parse)]
 class Profile(Section):
     """One set of engine arguments and environment.
 
-    `tools`: the model is asked for a tool call. `allow`: what it needs beyond the isolation of every trial.
+    Attributes:
+        model: another model than the engine's.
+        tools: the model is asked for a tool call.
+        by_hand: started only where a person names it.
+        allow: what it needs beyond the isolation of every trial.
     """
 
     name: str
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = {}
+    model: str | None = None
     tools: bool = True
+    by_hand: bool = False
     allow: tuple[Allow, ...] = ()
+
+
+def _some_need_no_name(profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:
+    if profiles and all(profile.by_hand for profile in profiles):
+        raise ValueError("at least one profile must be without by_hand = true")
+    return profiles
+
+
+Profiles = Annotated[tuple[Profile, ...], AfterValidator(_some_need_no_name)]
 
 
 class ImageRule(Section):
@@ -68,7 +83,7 @@ class EngineOverride(Section):
     ipc: str | None = None
     writable: Strings | None = None
     health_grace: Duration | None = None
-    profiles: tuple[Profile, ...] | None = None
+    profiles: Profiles | None = None
     image_rules: tuple[ImageRule, ...] = ()
 
 
@@ -109,7 +124,7 @@ class EngineSettings(Section):
     multi_model: bool = False
     experimental: bool = False
     carries_torch: bool = True
-    profiles: tuple[Profile, ...] = Field(min_length=1)
+    profiles: Profiles = Field(min_length=1)
     image_rules: tuple[ImageRule, ...] = ()
 
     def overlaid(self, override: EngineOverride) -> "EngineSettings":
@@ -134,6 +149,14 @@ class EngineSettings(Section):
     def shown_title(self) -> str:
         """Return the title as people read it in an answer."""
         return f"{self.title} (experimental)" if self.experimental else self.title
+
+    @property
+    def planned_profiles(self) -> tuple[Profile, ...]:
+        """Return the profiles that are tried unless one is named."""
+        return tuple(profile for profile in self.profiles if not profile.by_hand)
+
+    def with_model_of(self, profile: Profile) -> "EngineSettings":
+        return self.model_copy(update={"model": profile.model}) if profile.model else self
 
     @property
     def asked_name(self) -> str:

@@ -83,7 +83,7 @@ def _tried(means: Means, plan: Plan, scheduled: bool) -> tuple[tuple[Trial, ...]
 
     engine = means.settings.engines[candidate.engine]
     ends = window_end(plan.rules.hours, plan.rules.zone, means.clock.now()) if scheduled else None
-    wish = Wish(candidate, engine, engine.profiles, by_hand=False, window_ends=ends)
+    wish = Wish(candidate, engine, engine.planned_profiles, by_hand=False, window_ends=ends)
     try:
         trial, interrupted = try_candidate(means, wish)
     except LeaseHeld as held:

@@ -88,7 +88,7 @@ class _Filler:
 
 def engine_spec(order: Order, profile: Profile, image_id: str, trial_id: int) -> ContainerSpec:
     """Return the container of one start: the engine's settings with the profile laid over them."""
-    engine = order.engine
+    engine = order.engine.with_model_of(profile)
     fill = _Filler(engine)
     return ContainerSpec(
         image=image_id,

@@ -256,7 +256,7 @@ class Stages:
     def ready(self) -> Event:
         """Wait until the engine is healthy, its container ends, or the deadline rings."""
         running = self._started()
-        engine = self.order.engine
+        engine = self.order.engine.with_model_of(self.order.planned_starts[self.next_start - 1])
         address = self.host.address(running.container, engine.port)
         self.client = EngineClient(address, engine.asked_name, engine.health_path, dialect_of(engine.api))
         pause = _FIRST_READY_PAUSE
