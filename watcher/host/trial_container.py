@@ -32,7 +32,7 @@ _CANDIDATES_FAULT = re.compile(
 _MAY_NOT_RAISE_LIMITS = "error setting rlimit"
 _EXEC_FAILED = (126, 127)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_FIRST_LOOK_SECONDS = 0.2
+_FIRST_LOOK_SECONDS = 0.1
 _LEAVING = ("removing", "dead")
 """While somebody removes it by force, a container was killed and is still there for a moment."""
 _REMOVAL_SECONDS = 30
@@ -199,7 +199,7 @@ class TrialContainer:
         while (state := self.state(container)).running:
             if time.monotonic() > ends:
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
         if state.exit_code in _EXEC_FAILED:
             with asking("the trial container's log could not be read"):
                 said = bytes(self._engine.api.logs(container, tail=3)).decode(errors="replace").strip()

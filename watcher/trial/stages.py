@@ -31,7 +31,7 @@ FREEING_MEMORY = timedelta(hours=1)
 _FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
 """An engine that is up at once is not kept waiting; each further look is a little later than the last."""
 _PROBE_OUTPUT_CAP = 1_000_000
-_SETTLE_PAUSE = 0.5
+_SETTLE_PAUSE = 0.3
 _GONE = "the trial container is gone: somebody removed it"
 
 
