@@ -1,6 +1,7 @@
 """The watcher in a container of the very engine that it drives."""
 
 import json
+import shutil
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -77,6 +78,29 @@ def test_it_joins_the_trials_network_leaves_it_and_never_stops_itself(docker: Do
     assert said == ["200", "True", itself, itself if shared else "1"]
     for name in ("the-watcher", "sidecar"):
         assert TRIAL not in docker.inspect(name)["NetworkSettings"]["Networks"]
+
+
+DISK = """
+import sys
+from watcher.config.settings import DeviceSection
+from watcher.host.docker_host import DockerHost
+
+print(DockerHost(sys.argv[1], DeviceSection(name="bench", docker=sys.argv[1])).free_disk())
+"""
+
+
+def test_it_sees_the_disk_that_images_lie_on(docker: DockerWorld) -> None:
+    """Its own root lies there, where the storage driver keeps plain files; a folder of the host's it could not see."""
+    base_image(docker.client)
+    socket = _socket(docker)
+    said = docker.client.containers.run(
+        BASE,
+        ["python3", "-c", DISK, f"unix:///wt/{socket.name}"],
+        environment=_ENVIRONMENT,
+        volumes=_bound({**_PLACES, str(socket.parent): "/wt"}),
+    )
+    really = shutil.disk_usage(docker.client.info()["DockerRootDir"]).free
+    assert int(said) == pytest.approx(really, rel=0.2)
 
 
 def test_a_whole_trial_runs_over_the_trials_network_which_it_leaves(docker: DockerWorld, tmp_path: Path) -> None:
