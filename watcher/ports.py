@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Literal, Protocol
 
-from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.container import Ailment, ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import Poll, Traffic
 from watcher.model.notice import Message
@@ -129,6 +129,10 @@ class Host(Protocol):
 
         Includes containers that live in its network namespace. Raises Refused for what must not be stopped.
         """
+        ...
+
+    def ailment(self, service: str) -> Ailment | None:
+        """Return what is wrong with a service that may be displaced; None where it is well, or cannot be told."""
         ...
 
     def stop_service(self, owed: OwedService) -> None:

@@ -105,6 +105,17 @@ class HostContract:
         world.host.stop_service(owed)
         assert world.host.examine(world.service) == ()
 
+    def test_what_ails_a_service_is_told_and_nothing_where_it_is_well(self, world: HostWorld) -> None:
+        assert world.host.ailment(world.service) is None
+        gone = world.host.ailment("container:nobody-is-called-so")
+        assert gone is not None
+        assert gone.kind == "gone"
+        (owed,) = world.host.examine(world.service)
+        world.host.stop_service(owed)
+        stopped = world.host.ailment(world.service)
+        assert stopped is not None
+        assert (stopped.kind, bool(stopped.remedy)) == ("stopped", True)
+
     def test_a_service_is_stopped_started_and_seen_healthy_again(self, world: HostWorld) -> None:
         (owed,) = world.host.examine(world.service)
         assert owed.service == world.service

@@ -20,7 +20,7 @@ from watcher.demo.puller import FetchedImage, pull_image
 from watcher.demo.torch_build import ASSERTED, LIBRARY
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.device import jetpack_of
-from watcher.model.container import ContainerSpec, ContainerState, LaidFiles, LocalImage, OwedService
+from watcher.model.container import Ailment, ContainerSpec, ContainerState, LaidFiles, LocalImage, OwedService
 from watcher.model.device import DeviceFacts, DeviceState, ThermalZone, TripPoint
 from watcher.model.trial import ServiceReport, ServiceState
 from watcher.ports import NotePull, Reader, ReportProgress, is_wanted
@@ -248,6 +248,14 @@ class SimulatedHost:
                 kept_tag=f"watcher-kept/{name}:1",
             ),
         )
+
+    def ailment(self, service: str) -> Ailment | None:
+        name = service.partition(":")[2]
+        if name not in self.services:
+            return Ailment(service, "gone", "there is no such container", "start it, or correct trial.displace")
+        if not self.services[name].running:
+            return Ailment(service, "stopped", "it does not run", f"docker start {name}")
+        return None
 
     def stop_service(self, owed: OwedService) -> None:
         service = self._service(owed)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from watcher.errors import HostError, RestoreFailed
-from watcher.host.engine import Engine, asking, name_of, reason_of
+from watcher.host.engine import Engine, asking, moment_of, name_of, reason_of
 from watcher.host.examine import examine
 from watcher.host.names import CREATED_AGAIN_LABEL
 from watcher.host.networks import join_again, make_missing_networks
@@ -198,7 +198,7 @@ class ContainerServices:
         holder = self._engine.container(owed.shares_network_of) if owed.shares_network_of else None
         if holder is None or not holder["State"]["Running"]:
             return False
-        return bool(_moment(holder["State"]["StartedAt"]) > _moment(told["State"]["StartedAt"]))
+        return bool(moment_of(holder["State"]["StartedAt"]) > moment_of(told["State"]["StartedAt"]))
 
     # --- keeping and setting right ----------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ def _report(owed: OwedService, kind: Standing, told: dict[str, Any]) -> ServiceR
     if not state["Running"]:
         why = str(state.get("Error") or "") or f"exit code {state['ExitCode']}"
         return ServiceReport(owed.service, ServiceState.DOWN, f"it does not run ({why}); docker start {name_of(told)}")
-    if 0 <= (datetime.now(UTC) - _moment(state["StartedAt"])).total_seconds() < _STEADY_SECONDS:
+    if 0 <= (datetime.now(UTC) - moment_of(state["StartedAt"])).total_seconds() < _STEADY_SECONDS:
         return ServiceReport(owed.service, ServiceState.DOWN, "it was started a moment ago")
     message = _explained(kind, told, owed)
     if kind == "another":
@@ -294,10 +294,3 @@ def _named(policy: Any) -> dict[str, Any]:
     name = policy.get("Name") or "no"
     count = {"MaximumRetryCount": int(policy.get("MaximumRetryCount") or 0)} if name == "on-failure" else {}
     return {"Name": name, **count}
-
-
-def _moment(stamp: str) -> datetime:
-    """Return Docker's time, which has nanoseconds."""
-    head, _, rest = stamp.partition(".")
-    fraction = rest.rstrip("Z")[:6] if rest else "0"
-    return datetime.fromisoformat(f"{head.rstrip('Z')}.{fraction:0<6}+00:00")

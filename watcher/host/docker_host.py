@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from watcher.config.settings import DeviceSection
+from watcher.host.ailments import ailment_of
 from watcher.host.clock import SystemClock
 from watcher.host.command_services import Words
 from watcher.host.device import read_device
@@ -15,7 +16,7 @@ from watcher.host.images import Images
 from watcher.host.own_container import own_container
 from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
-from watcher.model.container import ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.container import Ailment, ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import ServiceReport
 from watcher.ports import NotePull, Reader, ReportProgress
@@ -108,6 +109,9 @@ class DockerHost:
 
     def examine(self, service: str) -> tuple[OwedService, ...]:
         return self._services.examine(service)
+
+    def ailment(self, service: str) -> Ailment | None:
+        return ailment_of(self._engine, service)
 
     def stop_service(self, owed: OwedService) -> None:
         self._services.stop(owed)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import HostError
@@ -100,3 +101,10 @@ def _knock(url: str) -> None:
 
 def name_of(container: dict[str, Any]) -> str:
     return str(container["Name"]).removeprefix("/")
+
+
+def moment_of(stamp: str) -> datetime:
+    """Return Docker's time, which has nanoseconds."""
+    head, _, rest = stamp.partition(".")
+    fraction = rest.rstrip("Z")[:6] if rest else "0"
+    return datetime.fromisoformat(f"{head.rstrip('Z')}.{fraction:0<6}+00:00")

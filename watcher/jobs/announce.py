@@ -8,10 +8,12 @@ from pathlib import Path
 from watcher.errors import NotifyFailed
 from watcher.host.kept import kept_debts, kept_out
 from watcher.host.owed import broken_debts, read_debts
+from watcher.jobs.ailing import AILING, ailments
 from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
 from watcher.jobs.means import Means
 from watcher.jobs.plan import meanings, rules_of
 from watcher.model.answer import Answer
+from watcher.model.container import Ailment
 from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
@@ -111,6 +113,7 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
     recovered = [
         SourceTrouble(name, "", recovered=True) for name in dict.fromkeys(_subjects(notices, SOURCE_RECOVERED))
     ]
+    ailing = _ailing(means, notices)
     return Digest(
         device=means.settings.device.name,
         answer=answer,
@@ -120,7 +123,17 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
         source_remarks=(*_stale_remarks(tx, means, notices), *_moves(states, notices)),
         planned=tuple(_planned(tx, means, notices)),
         owed=owed_reports(means.data_dir),
+        ailments=tuple(one for one in ailing.values() if one is not None),
+        remarks=tuple(f"{name} was ill when it was looked at, and is well now" for name in ailing if not ailing[name]),
     )
+
+
+def _ailing(means: Means, notices: Sequence[Notice]) -> dict[str, Ailment | None]:
+    """Return how the services stand now that were ill; nothing is asked where none was."""
+    if not (names := dict.fromkeys(_subjects(notices, AILING))):
+        return {}
+    now = {one.service: one for one in ailments(means)}
+    return {name: now.get(name) for name in names}
 
 
 def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[PlannedTrial]:

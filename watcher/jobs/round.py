@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from watcher.config.sources import SourceConfig
 from watcher.errors import LeaseHeld, StoreError
+from watcher.jobs.ailing import note_ailing
 from watcher.jobs.announce import announce
 from watcher.jobs.check import due_sources, look_at
 from watcher.jobs.foretell import foretell
@@ -50,6 +51,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
     note_stale(means, plan.facts)
+    note_ailing(means)
     if scheduled and may_try:
         foretell(means, device, plan)
     try:

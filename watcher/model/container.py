@@ -115,6 +115,16 @@ class OwedService:
 
 
 @dataclass(frozen=True, slots=True)
+class Ailment:
+    """What is wrong with a service: `kind` (circles, unhealthy, stopped, gone), the likely cause, what to do."""
+
+    service: str
+    kind: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeptEngine:
     """An engine that works, left running because a person asked for it; `address` is its URL on the device."""
 

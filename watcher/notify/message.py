@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watcher.model.answer import Answer
+from watcher.model.container import Ailment
 from watcher.model.facts import Event, EventKind
 from watcher.model.notice import Message
 from watcher.model.text import link, span
@@ -69,6 +70,7 @@ class Digest:
     Attributes:
         answer: where the person stands now; always the same for all channels.
         owed: services that are still down.
+        ailments: services that are ill by themselves.
         remarks: further sentences for a person, such as a verdict that was withdrawn.
     """
 
@@ -80,6 +82,7 @@ class Digest:
     source_remarks: tuple[SourceRemark, ...] = ()
     planned: tuple[PlannedTrial, ...] = ()
     owed: tuple[ServiceReport, ...] = ()
+    ailments: tuple[Ailment, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -90,6 +93,7 @@ def compose(digest: Digest) -> Message:
         [_sentence(verdict)],
         _standing(digest, verdict),
         _owed(digest.owed),
+        _ailing(digest.ailments),
         *(_trial(trial) for trial in digest.trials[:_TRIALS]),
         _more(digest.trials, _TRIALS, "trials", "watcher trials"),
         _planned(digest.planned),
@@ -132,6 +136,8 @@ def _verdict(digest: Digest) -> str:
     down = tuple(dict.fromkeys(report.service for report in _down(digest)))
     if down:
         return f"{_listed(down)} {'is' if len(down) == 1 else 'are'} still down"
+    if digest.ailments:
+        return f"{_listed(one.service for one in digest.ailments)}: {tame(digest.ailments[0].what, 160)}".rstrip(".")
     if digest.trials:
         trial = max(digest.trials, key=lambda one: (one.outcome is Outcome.VERDICT, one.id))
         return f"{_called(trial.candidate)}: {trial_verdict(trial)}"
@@ -172,6 +178,14 @@ def _owed(reports: Sequence[ServiceReport]) -> list[str]:
         return []
     rows = [f"- {tame(one.service, 80)}: {one.state.value}. {tame(one.message)}".rstrip() for one in reports[:_ROWS]]
     return ["Not given back yet (`watcher restore` tries again):", *rows]
+
+
+def _ailing(ailments: Sequence[Ailment]) -> list[str]:
+    lines = []
+    for one in ailments[:_ROWS]:
+        lines.append(f"{tame(one.service, 80)}, not by a trial: {_sentence(tame(one.what))}")
+        lines.append(f"  To do: {tame(one.remedy)}")
+    return lines
 
 
 def _trial(trial: Trial) -> list[str]:
@@ -303,7 +317,7 @@ def _tone(digest: Digest) -> str:
     """Return apprise's colour: the worst thing in the message, good news only where nothing is bad."""
     if _down(digest):
         return "failure"
-    if any(trial.outcome is not Outcome.VERDICT or _is_bad(trial) for trial in digest.trials):
+    if digest.ailments or any(trial.outcome is not Outcome.VERDICT or _is_bad(trial) for trial in digest.trials):
         return "warning"
     if any(not trouble.recovered for trouble in digest.troubles) or any(
         one.is_trouble for one in digest.source_remarks
