@@ -11,14 +11,14 @@ from watcher.host.clock import SystemClock
 from watcher.host.device import read_device
 from watcher.jobs.means import Means
 from watcher.model.device import DeviceFacts
-from watcher.ports import Clock, Host, ReportProgress, Source
+from watcher.ports import Clock, Display, Host, Source
 from watcher.store.database import open_store
 
 
 @contextmanager
 def open_means(
     settings: Settings,
-    say: ReportProgress,
+    display: Display,
     host: Host | None = None,
     clock: Clock | None = None,
     is_scheduled: bool = False,
@@ -41,7 +41,7 @@ def open_means(
             read_device=lambda: _device_alone(settings.device),
             build_source=lambda config, holds: source_of(settings, config, holds, timedelta(days=int(is_scheduled))),
             notifiers=build_notifiers([url.get_secret_value() for url in settings.notify.urls]),
-            say=say,
+            display=display,
         )
     finally:
         store.close()

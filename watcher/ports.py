@@ -1,6 +1,7 @@
-"""The five seams to the outside. Each has one real part; tests and the demo put another behind the same contract."""
+"""The seams to the outside. Each has one real part; tests and the demo put another behind the same contract."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -14,6 +15,40 @@ ReportProgress = Callable[[str], None]
 """Takes one line for a person who waits."""
 NotePull = Callable[[str, frozenset[str]], None]
 """Takes the reference that is about to be pulled, and the ids of all images that are there before it."""
+
+
+class Display(Protocol):
+    """Shows a person who waits how it stands. The work never depends on it: it neither raises nor waits."""
+
+    def say(self, line: str) -> None:
+        """Tell a line that stays."""
+        ...
+
+    def update(self, line: str) -> None:
+        """Tell one of many lines about the same thing: the next may take its place."""
+        ...
+
+    def stage(self, name: str, doing: str, seconds: float | None) -> None:
+        """Begin a stage of a trial that may take so many seconds; None where nothing ends it."""
+        ...
+
+    def engine_log(self, piece: bytes) -> None:
+        """Take what the engine wrote just now, raw; called from the thread that follows its log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The display where there is no terminal: line by line, and only what was told."""
+
+    say: ReportProgress
+
+    def update(self, line: str) -> None:
+        self.say(line)
+
+    def stage(self, name: str, doing: str, seconds: float | None) -> None: ...
+
+    def engine_log(self, piece: bytes) -> None: ...
 
 
 class Source(Protocol):
@@ -85,7 +120,8 @@ class Host(Protocol):
     ) -> LocalImage:
         """Pull by digest (`deadline` on the monotonic clock) and return it; an image already there is not pulled.
 
-        `begins` is called before the first byte. Raises Refused for what another attempt would not change.
+        `begins` is called before the first byte, `report` again and again with how far it is.
+        Raises Refused for what another attempt would not change.
         """
         ...
 

@@ -18,6 +18,7 @@ from watcher.host.owed import read_debts
 from watcher.model.device import DeviceState
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.model.verdict import BringUp
+from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
@@ -65,7 +66,7 @@ def world() -> Iterator[World]:
 def run(order: Order, host: SimulatedHost, stage: Stage, jump: timedelta) -> tuple[Trial, JumpingClock]:
     clock = JumpingClock()
     trial = Trial(order.candidate, DeviceState("36.4.4"), "cuda-allocator", clock.now(), id=1)
-    runner = Runner(order, host, clock, JumpingNotebook(clock, stage, jump), lambda _: None)
+    runner = Runner(order, host, clock, JumpingNotebook(clock, stage, jump), Lines(lambda _: None))
     trial = runner.run(trial)
     assert runner.bug_of_ours is None
     return trial, clock

@@ -19,6 +19,7 @@ from watcher.jobs.keep_looks import Polled, keep_looks
 from watcher.jobs.means import Means
 from watcher.model.budget import Budget
 from watcher.model.facts import Fact, FactKind, LookOutcome, Poll, Traffic
+from watcher.ports import Lines
 from watcher.store import facts as fact_store
 
 NAMES = ("one", "two", "three", "four")
@@ -55,7 +56,7 @@ def means(tmp_path: Path) -> Iterator[Means]:
     config = tmp_path / "config.toml"
     sources = "".join(f'[[sources]]\nname = "{name}"\nkind = "simple-index"\nurl = "http://x/"\n' for name in NAMES)
     config.write_text(f'[store]\ndata_dir = "data"\n[device]\ndocker = "none"\n{sources}')
-    with open_means(load_settings(config, {}), lambda _: None) as opened:
+    with open_means(load_settings(config, {}), Lines(lambda _: None)) as opened:
         yield opened
 
 
@@ -177,7 +178,7 @@ def test_who_is_stopped_while_a_wheel_is_read_has_kept_what_hosts_asked(means: M
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        look_at(replace(means, build_source=build, say=stopped), means.settings.sources[:1])
+        look_at(replace(means, build_source=build, display=Lines(stopped)), means.settings.sources[:1])
     with means.store.transaction() as tx:
         assert list(fact_store.holds(tx)) == ["own.example"]
         assert [budget.host for budget in fact_store.budgets(tx)] == ["own.example"]

@@ -14,6 +14,7 @@ from watcher.app import open_means
 from watcher.config.load import load_settings
 from watcher.jobs.check import look_at
 from watcher.model.facts import KnownFact, LookOutcome
+from watcher.ports import Lines
 from watcher.store import facts as fact_store
 
 __all__ = ["github", "web"]
@@ -33,7 +34,7 @@ class Program:
         config = self.folder / "config.toml"
         settings = {"store": {"data_dir": "data"}, "device": {"docker": "none"}, "sources": [{"name": "it", **table}]}
         config.write_text(tomli_w.dumps(settings))
-        with open_means(load_settings(config, {}), lambda _: None) as means:
+        with open_means(load_settings(config, {}), Lines(lambda _: None)) as means:
             (look,), events = look_at(means, means.settings.sources)
             with means.store.transaction() as tx:
                 self.known = fact_store.known_facts(tx, "it")

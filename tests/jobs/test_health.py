@@ -20,6 +20,7 @@ from watcher.config.load import load_settings
 from watcher.jobs.means import Means
 from watcher.jobs.round import Round, go_round
 from watcher.model.facts import LookOutcome
+from watcher.ports import Lines
 from watcher.store import facts as fact_store
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -54,7 +55,7 @@ class World:
         }
         config = self.folder / "config.toml"
         config.write_text(tomli_w.dumps(table))
-        with open_means(load_settings(config, {}), say=lambda line: None, clock=self.clock) as means:
+        with open_means(load_settings(config, {}), Lines(lambda line: None), clock=self.clock) as means:
             yield means
 
     def turn(self, after: timedelta, by_hand: bool = False) -> Round:

@@ -17,6 +17,7 @@ from watcher.config.load import load_settings
 from watcher.jobs.means import Means
 from watcher.jobs.prune import note_pulling, note_use, prune_images
 from watcher.model.container import LocalImage
+from watcher.ports import Lines
 from watcher.store.database import open_store
 
 
@@ -69,7 +70,7 @@ def shop(clean_engine: PrivateDaemon, tmp_path: Path, monkeypatch: pytest.Monkey
     with running_registry(tmp_path / "registry") as registry:
         settings = load_settings(None, {"WATCHER_DEVICE__DOCKER": "none", "HOME": str(tmp_path)})
         never: Any = None
-        means = Means(settings, store, SteppingClock(), docker.host, never, never, (), print)
+        means = Means(settings, store, SteppingClock(), docker.host, never, never, (), Lines(print))
         yield Shop(docker, registry, means)
     store.close()
     docker.host.close()

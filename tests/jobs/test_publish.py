@@ -28,6 +28,7 @@ from watcher.jobs.publish import MOST_EVENTS, MOST_TRIALS, page_facts, pages_of,
 from watcher.model.container import Debt, OwedService
 from watcher.model.facts import Event, EventKind, Fact, FactKind, KnownFact, SourceState
 from watcher.model.verdict import BringUp, BugState
+from watcher.ports import Lines
 from watcher.store import facts as fact_store
 from watcher.store import statics, trials
 
@@ -45,7 +46,7 @@ def opened(folder: Path, say: list[str] | None = None, sources: list[dict[str, A
     table = {"store": {"data_dir": "data"}, "device": {"docker": "none", "name": "orin", "l4t": "36.4.4"}}
     file.write_text(tomli_w.dumps({**table, "sources": sources}))
     lines: list[str] = [] if say is None else say
-    with open_means(load_settings(file, {}), lines.append, clock=SteppingClock()) as means:
+    with open_means(load_settings(file, {}), Lines(lines.append), clock=SteppingClock()) as means:
         yield means
 
 

@@ -11,7 +11,8 @@ from watcher.trial.engine_log import EngineLog, read_log
 
 
 def kept(path: Path, chunks: Iterator[bytes]) -> bytes:
-    log = EngineLog(path, chunks).start()
+    shown: list[bytes] = []
+    log = EngineLog(path, chunks, shown.append).start()
     log.finish()
     return b"".join(read_log(path))
 

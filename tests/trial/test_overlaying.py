@@ -24,6 +24,7 @@ from watcher.model.container import ContainerSpec, OwedService
 from watcher.model.device import DeviceFacts, DeviceState
 from watcher.model.trial import Candidate, Outcome, Overlay, Stage, Trial
 from watcher.model.verdict import BringUp, BugState, StaticReading
+from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.overlaying import FOLDER, Laying, read_overlay_probe
 from watcher.trial.runner import Runner
@@ -117,7 +118,7 @@ def tried(host: SimulatedHost, world: World, url: str, folder: Path, more: str =
         laying=laying,
     )
     trial = Trial(one, DeviceState("36.4.4"), settings.bug.id, clock.now(), id=1)
-    return Runner(order, host, clock, notebook, lambda _: None).run(trial), notebook
+    return Runner(order, host, clock, notebook, Lines(lambda _: None)).run(trial), notebook
 
 
 def served(web: Web) -> str:

@@ -20,6 +20,7 @@ from watcher.model.container import LocalImage, OwedService
 from watcher.model.device import DeviceState
 from watcher.model.trial import Candidate, Outcome, ServiceReport, Stage, Trial
 from watcher.model.verdict import BringUp, StaticReading
+from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
@@ -90,7 +91,7 @@ def order_in(folder: Path, world: World) -> Order:
 def run(order: Order, host: SimulatedHost, notebook: BrokenNotebook) -> tuple[Runner, Trial]:
     clock = SystemClock()
     trial = Trial(order.candidate, DeviceState("36.4.4"), "cuda-allocator", clock.now(), id=1)
-    runner = Runner(order, host, clock, notebook, lambda _: None)
+    runner = Runner(order, host, clock, notebook, Lines(lambda _: None))
     return runner, runner.run(trial)
 
 

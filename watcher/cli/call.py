@@ -4,17 +4,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from watcher.model.text import printable
 
 if TYPE_CHECKING:
     from watcher.config.settings import Settings
     from watcher.jobs.means import Means
-    from watcher.ports import ReportProgress
+    from watcher.ports import Display
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +36,24 @@ class Call:
 
     @contextmanager
     def means(self, is_long: bool = False, is_scheduled: bool = False) -> Iterator["Means"]:
-        """Open what the jobs work with; `is_long` shows on a terminal that the program is still at it."""
+        """Open what the jobs work with; `is_long` shows on a terminal how far the program is."""
         from watcher.app import open_means
 
-        settings, progress = self.settings(), self._progress() if is_long else nullcontext(self.say)
-        with progress as say, open_means(settings, say, is_scheduled=is_scheduled) as means:
+        settings = self.settings()
+        with self._display(is_long) as display, open_means(settings, display, is_scheduled=is_scheduled) as means:
             yield means
 
     @contextmanager
-    def _progress(self) -> Iterator["ReportProgress"]:
-        if self.quiet or not sys.stderr.isatty():
-            yield self.say
-            return
-        from rich.console import Console
+    def _display(self, is_long: bool) -> Iterator["Display"]:
+        if self.quiet or not is_long or not can_redraw(sys.stderr):
+            from watcher.ports import Lines
 
-        console = Console(stderr=True, no_color=not self.color, highlight=False, markup=False)
-        with console.status("looking"):
-            yield lambda line: console.print(printable(line))
+            yield Lines(self.say)
+            return
+        from watcher.cli.live import Live
+
+        with Live(sys.stderr.fileno(), sys.stderr.encoding, self._wants_color) as live:
+            yield live
 
     def say(self, line: str) -> None:
         """Tell progress, unless `-q`."""
@@ -65,7 +66,16 @@ class Call:
 
     @property
     def may_color(self) -> bool:
-        return self.color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
+        return self._wants_color and sys.stdout.isatty()
+
+    @property
+    def _wants_color(self) -> bool:
+        return self.color and "NO_COLOR" not in os.environ
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether the stream is a terminal on which lines can be drawn anew."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def show(line: str = "") -> None:

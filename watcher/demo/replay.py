@@ -14,7 +14,7 @@ from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import HUB_REPOSITORY, World, sources_toml
 from watcher.demo.year import NVIDIA, START, UPSTREAM
 from watcher.jobs.round import Round, go_round
-from watcher.ports import ReportProgress
+from watcher.ports import Lines, ReportProgress
 
 JETPACK_6 = "36.4.4"
 
@@ -52,7 +52,7 @@ class Replay:
     def look(self, day: datetime, say: ReportProgress) -> Round:
         """Look at everything on a day, try what is due, and return what happened."""
         self.clock.move_to(day)
-        with open_means(self._settings(), say, host=self.bench.host, clock=self.clock) as means:
+        with open_means(self._settings(), Lines(say), host=self.bench.host, clock=self.clock) as means:
             return go_round(means, None, may_try=True, scheduled=False)
 
     def upgrade(self, l4t: str) -> None:

@@ -56,6 +56,7 @@ class Pull:
     """A pull of `reference`.
 
     Attributes:
+        report: takes, about each second, a line that says how far it is.
         free_disk: returns the bytes that are free where Docker keeps images, None where that cannot be seen.
         deadline: on the clock's monotonic time.
     """
@@ -71,8 +72,6 @@ class Pull:
         """Return when the image is there. Raises Refused for what another attempt would not change, else HostError."""
         if self.deadline <= self.clock.monotonic():
             raise HostError("there was no time left to pull the image", image=self.reference)
-        if self.free_disk() is None:
-            self.report("the disk under the images cannot be seen from here: the image may not fit")
         pause, longest = _PAUSES
         while True:
             try:

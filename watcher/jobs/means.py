@@ -9,7 +9,7 @@ from watcher.config.sources import SourceConfig
 from watcher.errors import HostError
 from watcher.fetch.client import HostHolds
 from watcher.model.device import DeviceFacts
-from watcher.ports import Clock, Host, Notifier, ReportProgress, Source
+from watcher.ports import Clock, Display, Host, Notifier, Source
 from watcher.store.database import Store
 
 BuildSource = Callable[[SourceConfig, HostHolds], Source]
@@ -21,7 +21,6 @@ class Means:
 
     Attributes:
         read_device: the device's facts without asking the engine.
-        say: takes one line for a person who waits.
     """
 
     settings: Settings
@@ -31,7 +30,11 @@ class Means:
     read_device: Callable[[], DeviceFacts]
     build_source: BuildSource
     notifiers: Sequence[Notifier]
-    say: ReportProgress
+    display: Display
+
+    def say(self, line: str) -> None:
+        """Tell a line to a person who waits."""
+        self.display.say(line)
 
     @property
     def data_dir(self) -> Path:

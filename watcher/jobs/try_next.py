@@ -57,8 +57,9 @@ def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
         trial = _opened(means, wish)
         order = _order(means, wish, trial)
         notebook = StoredNotebook(means, wish.candidate)
-        runner = Runner(order, host, means.clock, notebook, means.say)
+        runner = Runner(order, host, means.clock, notebook, means.display)
         trial = runner.run(trial)
+        means.display.stage(Stage.DONE, "telling what came out", None)
         if runner.unrecorded is not None:
             _insist(means, notebook, trial)
         try:

@@ -3,7 +3,7 @@
 import gzip
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 HEAD_BYTES = 32_000_000
@@ -12,10 +12,14 @@ _PIECE = 1 << 16
 
 
 class EngineLog:
-    """Follows a container's output in a thread. A flood is kept as its first 32 MB and last 4 MB."""
+    """Follows a container's output in a thread. A flood is kept as its first 32 MB and last 4 MB.
 
-    def __init__(self, path: Path, chunks: Iterable[bytes]) -> None:
+    `show` takes each chunk as it comes, for whoever watches.
+    """
+
+    def __init__(self, path: Path, chunks: Iterable[bytes], show: Callable[[bytes], None]) -> None:
         self.path = path
+        self._show = show
         self._chunks = chunks
         self._thread = threading.Thread(target=self._write, name="engine-log", daemon=True)
 
@@ -33,6 +37,7 @@ class EngineLog:
         try:
             with gzip.open(self.path, "wb", compresslevel=3) as file:
                 for chunk in self._chunks:
+                    self._show(chunk)
                     room = HEAD_BYTES - written
                     file.write(chunk[:room])
                     written += min(len(chunk), room)

@@ -52,17 +52,21 @@ class Interrupts:
         """Let the trial's total run from now on."""
         self._total_ends = time.monotonic() + seconds
 
+    def at_most(self, seconds: float) -> float:
+        """Return how much of `seconds` the trial's total leaves."""
+        return seconds if self._total_ends is None else min(seconds, self._total_ends - time.monotonic())
+
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
         """Raise in the block: DeadlinePassed after `seconds` or at the trial's total, Interrupted on a signal."""
-        left = None if self._total_ends is None else self._total_ends - time.monotonic()
-        self._whole_trial = left is not None and left < seconds
+        left = self.at_most(seconds)
+        self._whole_trial = left < seconds
         try:
             self._armed = True
             if self.noted:
                 raise Interrupted
             # zero would disarm the timer
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds if left is None else min(left, seconds)))
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left))
             yield
         finally:
             self._armed = False

@@ -12,7 +12,8 @@ from watcher.host.kept import kept_out
 from watcher.host.owed import clear_debt, write_debt
 from watcher.model.container import Debt, OwedService
 from watcher.model.trial import Outcome, Stage, Trial
-from watcher.ports import Clock, Host, ReportProgress
+from watcher.ports import Clock, Display, Host
+from watcher.trial.doing import doing
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
 from watcher.trial.ladder import lacking
 from watcher.trial.machine import Event, Failed, Passed, Progress, Restored, advance
@@ -33,7 +34,7 @@ class Runner:
     host: Host
     clock: Clock
     notebook: Notebook
-    report: ReportProgress
+    display: Display
     interrupted: bool = False
     unrecorded: StoreError | None = None
     bug_of_ours: Exception | None = None
@@ -43,7 +44,7 @@ class Runner:
     def run(self, trial: Trial) -> Trial:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
         seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures)
-        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.report)
+        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
             try:
@@ -90,8 +91,11 @@ class Runner:
         late: DeadlinePassed | None = None,
     ) -> Event:
         """Have an effect in the time of its stage; what follows when that is over (`late`) has the teardown's."""
+        shown = Stage.TEARDOWN if late else stage
+        seconds = self._seconds(shown)
+        self._show(stages, shown, max(0, interrupts.at_most(seconds)))
         try:
-            with interrupts.deadline(self._seconds(Stage.TEARDOWN if late else stage)):
+            with interrupts.deadline(seconds):
                 return effect()
         except Interrupted:
             self.interrupted = True
@@ -117,6 +121,12 @@ class Runner:
         except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
             self.bug_of_ours = error
             return self._ended(stage, Failed(f"an error of the watcher itself: {type(error).__name__}: {error}"))
+
+    def _show(self, stages: Stages, stage: Stage, seconds: float) -> None:
+        running, services = stages.running, stages.seen.services
+        self.display.stage(
+            stage, doing(stage, self.order, services, running.seen.profile if running else None), seconds
+        )
 
     def _withdrawn(self, stage: Stage) -> Event:
         self.interrupted = True
@@ -174,14 +184,14 @@ class Runner:
         try:
             stages.close_start()
         except HostError as error:
-            self.report(f"the end of the engine was not seen: {error}")
+            self.display.say(f"the end of the engine was not seen: {error}")
         return Passed()
 
     def _kill_engine(self) -> None:
         try:
             self.host.remove_trial()
         except HostError as error:
-            self.report(f"the trial container could not be removed yet: {error}")
+            self.display.say(f"the trial container could not be removed yet: {error}")
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -205,10 +215,10 @@ class Runner:
         try:
             if self._recorded(trial) is None and not interrupts.noted and not self.notebook.is_withdrawn():
                 write_debt(self.order.data_dir / "owed", replace(owed, kept=seen.kept))
-                self.report(f"{seen.kept.title} is kept running at {seen.kept.address}; `watcher restore` ends it")
+                self.display.say(f"{seen.kept.title} is kept running at {seen.kept.address}; `watcher restore` ends it")
                 return True
         except HostError as error:
-            self.report(f"the engine is not kept: {error}")
+            self.display.say(f"the engine is not kept: {error}")
         seen.kept = None
         self._kill_engine()
         return False
@@ -219,13 +229,15 @@ class Runner:
             if self._progress.outcome not in (None, Outcome.REFUSED):
                 self._kill_engine()  # the probe's container, if its removal was torn apart
             return
+        seconds = self._seconds(Stage.RESTORE)
+        self.display.stage(Stage.RESTORE, doing(Stage.RESTORE, self.order, seen.services, None), seconds)
         self._recorded(trial)
         for owed in seen.services:
-            self.report(f"starting {owed.service} again")
+            self.display.say(f"starting {owed.service} again")
         self._start_owed(way_back, seen)
         if seen.stopping is not None:
             way_back.let_end(seen.stopping)
-        left = way_back.wait_for(seen.services, self._seconds(Stage.RESTORE), self._paid)
+        left = way_back.wait_for(seen.services, seconds, self._paid)
         if seen.stopped_at is not None:
             seen.away_seconds = round(self.clock.monotonic() - seen.stopped_at, 1)
         if self._left_behind:
@@ -237,11 +249,11 @@ class Runner:
         try:
             clear_debt(self.order.data_dir / "owed", trial.id)
         except HostError as error:  # paid all the same: whoever reads the file next sees that the service runs
-            self.report(str(error))
+            self.display.say(str(error))
         self._progress = advance(self._progress, Passed())
 
     def _paid(self, owed: OwedService) -> None:
-        self.report(f"{owed.service} is back")
+        self.display.say(f"{owed.service} is back")
         self._progress = advance(self._progress, Restored(owed.service))
 
     def _closed(self, trial: Trial, seen: Seen, way_back: WayBack) -> Trial:

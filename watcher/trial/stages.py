@@ -12,7 +12,7 @@ from watcher.model.trial import Acceptance, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
 from watcher.planner.preflight import condition, gb, is_settled, not_settled
-from watcher.ports import Clock, Host, ReportProgress
+from watcher.ports import Clock, Display, Host
 from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
@@ -63,7 +63,7 @@ class Stages:
     clock: Clock
     seen: Seen
     notebook: Notebook
-    report: ReportProgress
+    display: Display
     running: Running | None = None
     client: EngineClient | None = None
     next_start: int = 0
@@ -77,7 +77,7 @@ class Stages:
         self.seen.services, unstoppable = look.services_or_refusals()
         look.refuse(self.seen.services, unstoppable)
         if others := look.known(self.seen.services).others:
-            self.report(f"not displaced, but may use the GPU: {', '.join(others)}")
+            self.display.say(f"not displaced, but may use the GPU: {', '.join(others)}")
         return Passed()
 
     def _surroundings(self) -> Surroundings:
@@ -86,7 +86,7 @@ class Stages:
     def pull(self) -> Event:
         candidate = self.order.candidate
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self.notebook.pulling)
+        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self._pull_begins)
         self.notebook.pulled(image)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
@@ -108,17 +108,22 @@ class Stages:
                 self.trial = replace(self.trial, retry_at=self.clock.now() + error.retry_after)
             raise
 
+    def _pull_begins(self, reference: str, there: frozenset[str]) -> None:
+        if self.host.free_disk() is None:
+            self.display.say("the disk under the images cannot be seen from here: the image may not fit")
+        self.notebook.pulling(reference, there)
+
     def _pulling(self, line: str) -> None:
         self._give_way()
-        self.report(line)
+        self.display.update(line)
 
     def inspect(self) -> Event:
         image, laying = self._image(), self.order.laying
         if laying is not None:
-            self.report(f"reading {laying.overlay.name}")
+            self.display.say(f"reading {laying.overlay.name}")
             self.seen.static = laying.read(self.order.bug)
         else:
-            self.report(f"reading {self.order.bug.component} in {image.reference}")
+            self.display.say(f"reading {self.order.bug.component} in {image.reference}")
             self.seen.static = read_static(self.host.open_image(image), self.order.bug)
         self.notebook.read(self.seen.static)
         return Passed()
@@ -199,7 +204,7 @@ class Stages:
             write_debt(self.order.data_dir / "owed", self.seen.debt)
             self.seen.stopped_at = self.clock.monotonic()
             for owed in reversed(self.seen.services):  # what lives in another's network goes first
-                self.report(f"stopping {owed.service}")
+                self.display.say(f"stopping {owed.service}")
                 self.seen.stopping = owed
                 self.host.stop_service(owed)
                 self.seen.stopping = None
@@ -210,7 +215,7 @@ class Stages:
         needed = self._needed_memory()
         looks = [self.host.facts()]
         while (self.seen.services or needed) and not is_settled(looks, needed):
-            self.report(f"waiting for memory: {gb(looks[-1].memory_available or 0)} available")
+            self.display.update(f"waiting for memory: {gb(looks[-1].memory_available or 0)} available")
             self.clock.sleep(_SETTLE_PAUSE)
             self._give_way()
             looks.append(self.host.facts())
@@ -241,7 +246,7 @@ class Stages:
         self.seen.extra += (*remarks_on(self.order.engine), *allowed_beyond(profile))
         log_name = f"logs/trial-{self.trial.id}/start-{number}.log.gz"
         seen = StartSeen(profile=profile.name, tools_asked=profile.tools, stage=Stage.START)
-        self.report(f"starting {self.order.engine.title} with profile {profile.name}")
+        self.display.say(f"starting {self.order.engine.title} with profile {profile.name}")
         self._give_way()
         try:
             container = self.host.start(engine_spec(self.order, profile, self._image().id, self.trial.id))
@@ -249,7 +254,7 @@ class Stages:
             self.seen.starts.append(replace(seen, cannot_execute=str(error)))
             self.seen.logs.append(None)
             return Failed(f"the engine cannot be executed: {error.message}", Outcome.VERDICT)
-        log = EngineLog(self.order.data_dir / log_name, self.host.follow(container))
+        log = EngineLog(self.order.data_dir / log_name, self.host.follow(container), self.display.engine_log)
         self.running = Running(container, log.start(), log_name, replace(seen, stage=Stage.READY))
         return Passed()
 
@@ -399,7 +404,7 @@ class Stages:
                 return False, state
             return True, self.host.signal(running.container, self.order.engine.stop_grace.total_seconds())
         except HostError as error:
-            self.report(f"the end of the engine was not seen: {error}")
+            self.display.say(f"the end of the engine was not seen: {error}")
             return True, ContainerState(exists=False)
 
     def teardown(self) -> Event:
