@@ -10,8 +10,8 @@ from tests.real.stub_engine import StubMode, stub_image
 IMAGE = "local/vllm:0.33.0-r36.4-cu129-24.04"
 
 
-def scene_of(engine: PrivateDaemon, folder: Path, mode: StubMode) -> Scene:
-    stub_image(engine.client(), IMAGE, mode)
+def scene_of(engine: PrivateDaemon, folder: Path, mode: StubMode, **env: str) -> Scene:
+    stub_image(engine.client(), IMAGE, mode, None, **env)
     scene = scene_with(engine, folder, ["local/vllm"], [])
     scene.start_assistant()
     return scene

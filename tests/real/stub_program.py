@@ -11,6 +11,7 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
     STUB_TOOLS      `none`: it never calls a tool (calls)
     STUB_ELSEWHERE  where `redirect` points
     STUB_FLOOD      megabytes that `flood` writes (200)
+    STUB_SAYS       what `never-ready` says ten times a second (once, that it is still loading)
     STUB_MEMORY     bytes that it takes before it is ready (0)
 """
 
@@ -141,8 +142,9 @@ def come_up(served: str, port: int) -> None:
         case "crash-loop":
             crash_again_and_again()
         case "never-ready":
-            say("still loading")
-            time.sleep(10**6)
+            while True:
+                say(os.environ.get("STUB_SAYS", "still loading"))
+                time.sleep(0.1 if "STUB_SAYS" in os.environ else 10**6)
     say(f"Starting vLLM server on http://0.0.0.0:{port} as {served}", process="APIServer")
     State.ready = True
     print(f"INFO:     Started server process [{os.getpid()}]", flush=True)

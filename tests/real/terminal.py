@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import termios
@@ -34,6 +35,7 @@ class Terminal:
     raw: bytearray = field(default_factory=bytearray)
     seen: set[str] = field(default_factory=set)
     _master: int = -1
+    _is_open: bool = True
 
     def lines(self) -> list[str]:
         """Return what stands on the screen now, without the empty lines at the end."""
@@ -48,6 +50,13 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         _set_size(self._master, columns, rows)
         self.screen.resize(rows, columns)
+
+    def hang_up(self) -> None:
+        """Close the window, or lose the line."""
+        if self._is_open:
+            self._is_open = False
+            self._reader.join()
+            os.close(self._master)
 
     def modes(self) -> list[Any]:
         return termios.tcgetattr(self._master)
@@ -72,7 +81,10 @@ class Terminal:
     def _read(self) -> None:
         stream = pyte.ByteStream(self.screen)
         with suppress(OSError):  # Linux says EIO when nobody has the terminal open any more
-            while piece := os.read(self._master, 65536):
+            while self._is_open:
+                if not select.select([self._master], [], [], 0.1)[0]:
+                    continue
+                piece = os.read(self._master, 65536)
                 self.raw += piece
                 stream.feed(piece)
                 self.seen.update(self.lines())
@@ -106,7 +118,7 @@ def on_terminal(
     finally:
         process.kill()
         process.wait()
-        os.close(master)
+        terminal.hang_up()
 
 
 def _set_size(terminal: int, columns: int, rows: int) -> None:

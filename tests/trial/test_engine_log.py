@@ -14,7 +14,9 @@ def kept(path: Path, chunks: Iterator[bytes]) -> bytes:
     shown: list[bytes] = []
     log = EngineLog(path, chunks, shown.append).start()
     log.finish()
-    return b"".join(read_log(path))
+    text = b"".join(read_log(path))
+    assert b"".join(shown).startswith(text.partition(b"\n[watcher:")[0]), "who watches is shown each chunk"
+    return text
 
 
 def test_a_small_log_is_kept_whole(tmp_path: Path) -> None:

@@ -26,18 +26,30 @@ def test_a_deadline_breaks_a_blocking_call() -> None:
 
 def test_the_total_rings_before_a_longer_stage() -> None:
     with Interrupts() as interrupts:
+        assert interrupts.at_most(LONG) == LONG
         interrupts.start_total(0.05)
+        assert interrupts.at_most(LONG) <= 0.05
         with pytest.raises(DeadlinePassed) as rung, interrupts.deadline(LONG):
             time.sleep(LONG)
     assert rung.value.whole_trial
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_breaks_a_blocking_call(number: signal.Signals) -> None:
     with Interrupts() as interrupts:
         with pytest.raises(Interrupted), interrupts.deadline(LONG):
             killed_while_waiting(number)
         assert interrupts.noted
+
+
+def test_what_nohup_switched_off_stays_off() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts, interrupts.deadline(LONG):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not interrupts.noted
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_outside_of_a_deadline_a_signal_is_only_noted_and_raised_by_the_next_block() -> None:

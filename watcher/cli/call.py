@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -58,11 +58,11 @@ class Call:
     def say(self, line: str) -> None:
         """Tell progress, unless `-q`."""
         if not self.quiet:
-            print(printable(line), file=sys.stderr, flush=True)
+            _tell(printable(line))
 
     def complain(self, line: str) -> None:
         """Tell trouble, always."""
-        print(printable(line, 2000), file=sys.stderr, flush=True)
+        _tell(printable(line, 2000))
 
     @property
     def may_color(self) -> bool:
@@ -71,6 +71,11 @@ class Call:
     @property
     def _wants_color(self) -> bool:
         return self.color and "NO_COLOR" not in os.environ
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # nobody listens any more: no reason to leave a service down
+        print(line, file=sys.stderr, flush=True)
 
 
 def can_redraw(stream: TextIO) -> bool:

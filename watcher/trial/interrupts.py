@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGTERM, signal.SIGINT)
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGHUP is what a terminal that is closed, or whose line is lost, sends."""
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGINT arrived. Not an Exception: no handler for ordinary trouble may swallow it."""
+    """A signal of `ENDING` arrived. Not an Exception: no handler for ordinary trouble may swallow it."""
 
 
 class DeadlinePassed(BaseException):
@@ -39,7 +40,9 @@ class Interrupts:
         self._total_ends: float | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._previous = {number: signal.signal(number, self._end) for number in ENDING}
+        is_deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
+        heard = [number for number in ENDING if not (is_deaf and number is signal.SIGHUP)]
+        self._previous = {number: signal.signal(number, self._end) for number in heard}
         self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._ring)
         return self
 
