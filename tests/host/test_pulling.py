@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.contract import unnoted, wait_for
-from tests.host.docker_world import DockerWorld, device_section
+from tests.host.docker_world import DockerWorld
 from tests.real.docker import private_daemon
 from tests.real.registry import PASSWORD, USER, Registry, running_registry
 from tests.real.registry_door import Door, door_before
@@ -21,7 +21,6 @@ from tests.real.web import Reply
 from watcher.errors import HostError, Refused
 from watcher.host import pulling
 from watcher.host.clock import SystemClock
-from watcher.host.docker_host import DockerHost
 from watcher.host.engine import Engine
 from watcher.host.images import Images
 from watcher.host.pulling import Pull, login_for
@@ -303,16 +302,6 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(docker: DockerWorld, d
     assert "needed=at least 0.3 GB more" in str(caught.value)
     assert docker.host.find_image(f"{door.host}/lab/vllm@{digest}") is None
     wait_for(lambda: not half_loaded(docker))
-
-
-def test_a_disk_that_cannot_be_seen_is_said(docker: DockerWorld, registry: Registry, tmp_path: Path) -> None:
-    digest = registry.push_image("lab/vllm", "1", fresh(SMALL))
-    host = DockerHost(docker.engine.url, device_section(docker.engine.url, root=tmp_path))
-    assert host.free_disk() is None
-    lines: list[str] = []
-    assert host.pull(f"{registry.host}/lab/vllm:1", digest, lines.append, soon(), unnoted).pulled
-    assert "cannot be seen" in lines[0]
-    host.close()
 
 
 def test_a_disk_that_becomes_full_is_refused_with_a_time(registry: Registry, tmp_path: Path) -> None:

@@ -143,11 +143,12 @@ def test_a_pull_is_one_line_that_changes(
         scene = scene_with(clean_engine, tmp_path, [repository], [])
         scene.table["trial"]["displace"] = []
         with on_terminal(scene.command("trial", "run", f"{repository}:0.33.0-r36.4-cu129-24.04")) as terminal:
-            terminal.end()
+            assert terminal.end() == 0, "a verdict: there is no engine in it"
             pulling = {line for line in terminal.seen if line.startswith("pulling ") or "… MB" in line}
             assert any(re.search(r"\d of 8 MB \(\d+ %\), .*0 of 1 layers done", line) for line in pulling), pulling
             assert any(line.startswith(f"pull  fetching {repository}") for line in terminal.seen)
             assert not [line for line in terminal.lines() if "pulling" in line], "none of it stays"
+            assert terminal.lines()[0] == "the disk under the images cannot be seen from here: the image may not fit"
 
 
 @pytest.mark.parametrize(("name", "is_live"), [("xterm", True), ("dumb", False), ("", False)])

@@ -94,7 +94,7 @@ class Stages:
         self.seen.image = image
         if candidate.digest is None:  # named by hand by a tag: from now on its content names it
             digest = image.digest or image.id
-            named = replace(candidate, digest=digest, fingerprint=fingerprint(digest))
+            named = replace(self.trial.candidate, digest=digest, fingerprint=fingerprint(digest))
             self.trial = replace(self.trial, candidate=named)
         if self.order.laying is not None:
             self._fetch_wheel(self.order.laying)
