@@ -13,6 +13,7 @@ import pkgutil
 import signal
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,6 +130,9 @@ def _run(told: dict[str, Any]) -> None:
         code = run_command_line(told["run"])
         sys.stdout.flush()
         sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()  # of the test's own making: the program shows its errors itself
+        raise
     finally:
         os._exit(code)
 

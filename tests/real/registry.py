@@ -75,12 +75,14 @@ class Registry:
         digest, _ = self._push_manifest(repository, architecture, content, tag)
         return Pushed(digest, {architecture: digest})
 
-    def push_image(self, repository: str, tag: str, layers: Sequence[Mapping[str, bytes]]) -> str:
-        """Push an image that a Docker engine on x86-64 can pull, each layer being files by path; return its digest."""
+    def push_image(
+        self, repository: str, tag: str, layers: Sequence[Mapping[str, bytes]], architecture: str = "amd64"
+    ) -> str:
+        """Push an image that a Docker engine can pull, each layer being files by path; return its digest."""
         packed = [_layer(files) for files in layers]
         config = _json(
             {
-                "architecture": "amd64",
+                "architecture": architecture,
                 "os": "linux",
                 "config": {"Env": ["PATH=/bin"]},
                 "rootfs": {"type": "layers", "diff_ids": [_digest(gzip.decompress(layer)) for layer in packed]},

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 60
 """How long the engine may take to answer one ordinary request."""
+_NO_SUCH_IMAGE = "No such image"
 
 
 @contextmanager
 def asking(what: str, **fields: object) -> Iterator[None]:
-    """Raise HostError(`what`) for any trouble with the engine inside the block."""
+    """Raise HostError(`what`) for any trouble with the engine inside the block; an image that is gone is said first."""
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
@@ -26,7 +27,9 @@ def asking(what: str, **fields: object) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise HostError(what, **fields, cause=reason_of(error)) from error
+        reason = reason_of(error)
+        told = "the image is gone: somebody removed it" if _NO_SUCH_IMAGE in reason else what
+        raise HostError(told, **fields, cause=reason) from error
     except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
         raise HostError(what, **fields, cause=str(error)[:300] or type(error).__name__) from error
 

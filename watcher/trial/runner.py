@@ -151,6 +151,8 @@ class Runner:
         """Return what a deadline means: in `ready` and `accept` the candidate's fault, elsewhere the bench's."""
         if stage is Stage.PROBE and not rung.whole_trial:
             return stages.probe_hung()
+        if stage is Stage.PULL and not rung.whole_trial:
+            return stages.not_pulled()
         if stage is Stage.SETTLE and not rung.whole_trial:
             return stages.not_settled()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:

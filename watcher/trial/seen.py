@@ -6,7 +6,7 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings, Profile
 from watcher.model.container import Debt, KeptEngine, LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Start, Trial
-from watcher.model.verdict import BugState, Evidence, ProbeReading, Rung, StaticReading, Verdict
+from watcher.model.verdict import BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading, Verdict
 from watcher.planner.boot import confirmation, doubt
 from watcher.trial.machine import Progress
 from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, judge
@@ -18,10 +18,11 @@ class Seen:
 
     `gpu_failures` is how many starts failed on this boot before, in a way that may leave memory mapped.
     `away_seconds` runs from the stop until all were seen running again; `stopping` was told to stop, and is not known
-    to have stopped yet.
+    to have stopped yet. `pulling` is the last line of a pull that is under way, or that failed.
     """
 
     bug: BugSettings
+    pulling: str | None = None
     image: LocalImage | None = None
     static: StaticReading | None = None
     probe: ProbeReading | None = None
@@ -83,9 +84,7 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     evidence = tuple(dict.fromkeys((*verdict.evidence, *seen.extra)))  # several starts say the same thing once
     if outcome is not Outcome.VERDICT:
         reason = progress.reason or verdict.reason
-        return replace(
-            ended, reason=reason, evidence=evidence, failure_class=verdict.failure_class if verdict.bench else None
-        )
+        return replace(ended, reason=reason, evidence=evidence, failure_class=_bench_class(outcome, verdict, seen))
     ended = replace(
         ended,
         bug=verdict.bug,
@@ -99,6 +98,13 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     if weak is None:
         return ended
     return replace(ended, reason=f"{ended.reason} {weak} To confirm: {confirmation(ended.candidate.image)}.")
+
+
+def _bench_class(outcome: Outcome, verdict: Verdict, seen: Seen) -> FailureClass | None:
+    """Return the class of a failure that is ours, where one of the table's says it."""
+    if outcome is Outcome.BENCH and seen.pulling is not None:
+        return FailureClass.NETWORK_PULL
+    return verdict.failure_class if verdict.bench else None
 
 
 def start_records(seen: Seen) -> tuple[Start, ...]:

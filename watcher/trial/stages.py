@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from watcher.artifacts.inspect import read_static
-from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
+from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable, StoreError
 from watcher.host.owed import write_debt
 from watcher.model.container import ContainerState, Debt, KeptEngine, LocalImage
 from watcher.model.device import DeviceFacts
-from watcher.model.trial import Acceptance, Outcome, Stage, Trial
+from watcher.model.trial import Acceptance, Candidate, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
 from watcher.planner.preflight import condition, gb, is_settled, not_settled
@@ -86,7 +86,7 @@ class Stages:
     def pull(self) -> Event:
         candidate = self.order.candidate
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self._pull_begins)
+        image = self._pulled_image(candidate, deadline)
         self.notebook.pulled(image)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
@@ -98,7 +98,18 @@ class Stages:
             self.trial = replace(self.trial, candidate=named)
         if self.order.laying is not None:
             self._fetch_wheel(self.order.laying)
+            self.seen.pulling = None
         return Passed()
+
+    def _pulled_image(self, candidate: Candidate, deadline: float) -> LocalImage:
+        self.seen.pulling = f"asking for {candidate.image}"
+        try:
+            image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self._pull_begins)
+        except StoreError:  # ours, not the registry's
+            self.seen.pulling = None
+            raise
+        self.seen.pulling = None
+        return image
 
     def _fetch_wheel(self, laying: Laying) -> None:
         try:
@@ -108,6 +119,10 @@ class Stages:
                 self.trial = replace(self.trial, retry_at=self.clock.now() + error.retry_after)
             raise
 
+    def not_pulled(self) -> Event:
+        """Give up on an image that was not there at the deadline."""
+        return Failed(f"it was not fetched in time; the last that was seen: {self.seen.pulling or 'it was there'}")
+
     def _pull_begins(self, reference: str, there: frozenset[str]) -> None:
         if self.host.free_disk() is None:
             self.display.say("the disk under the images cannot be seen from here: the image may not fit")
@@ -115,6 +130,7 @@ class Stages:
 
     def _pulling(self, line: str) -> None:
         self._give_way()
+        self.seen.pulling = line
         self.display.update(line)
 
     def inspect(self) -> Event:
