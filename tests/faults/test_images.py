@@ -148,7 +148,8 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull_is_asked_again_later(lab: 
     assert lab.pulled() == []
     assert_never_stopped(scene, began)
     (waiting,) = scene.answer("status")["waiting"]
-    print(waiting)
+    assert waiting["waiting_for"].startswith("again at ")
+    assert "after trouble on our side: it was not fetched in time" in waiting["waiting_for"]
     lab.start_registry()
     later = scene.answer("check-now")
     assert (later["trials"], later["candidates"]) == ([], []), "not before half an hour has passed"
