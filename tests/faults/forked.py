@@ -1,5 +1,7 @@
 """The program as a forked process: everything is imported once, so that a run that is to be killed costs no start.
 
+Its time of day is off by as many seconds as the file `CLOCK` beside its output says, at any moment (nothing: none).
+
 The server (`python -m tests.faults.forked`) forks for each run and keeps no thread. A run may be told to write down its
 effects, or to send itself a signal just before or after one of them: SIGKILL dies there, SIGSTOP waits there until the
 test sends SIGCONT. An effect is a step that somebody else can see: a call that changes the engine, an owed file, a row
@@ -18,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ import watcher
 from tests.places import CHECKOUT
 
 KILLED = -signal.SIGKILL
+CLOCK = "clock-is-off-by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ def _run(told: dict[str, Any]) -> None:
         os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         _watch_effects(_Effects(told))
+        _set_clock(Path(told["output"]).with_name(CLOCK))
         code = run_command_line(told["run"])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -144,6 +149,20 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(watcher.__path__, "watcher."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+
+
+def _set_clock(offset: Path) -> None:
+    """Let the program's clock be off by what the file says now; its monotonic clock goes on, as Linux promises."""
+    from watcher.host.clock import SystemClock
+
+    right = SystemClock.now
+
+    def now(clock: SystemClock) -> datetime:
+        seconds = float(offset.read_text()) if offset.exists() else 0.0
+        return right(clock) + timedelta(seconds=seconds)
+
+    clock: Any = SystemClock
+    clock.now = now
 
 
 class _Effects:

@@ -19,7 +19,7 @@ from tests.real.stub_engine import service_image, stub_image
 
 __all__ = ["forks"]  # the fixture
 
-STOP_SECONDS = 3
+STOP_SECONDS = 2
 
 
 @dataclass(frozen=True)

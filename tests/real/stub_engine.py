@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 StubMode = Literal[
     "healthy", "assert", "oom", "fixed-oom", "crash", "hang", "exit0", "ignore-term", "never-ready", "die-after-ready",
-    "none", "fork-away", "thread-bomb", "flood", "crash-loop", "tls", "garbage",
+    "none", "fork-away", "thread-bomb", "flood", "crash-loop", "fill-files", "tls", "garbage",
     "endless-body", "endless-headers", "redirect", "closes", "hang-requests",
 ]  # fmt: skip
 _HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
 
     STUB_MODE       healthy | assert | oom | fixed-oom | crash | hang | exit0 | ignore-term | never-ready |
                     die-after-ready
-                    as it comes up: fork-away | thread-bomb | flood | crash-loop | tls
+                    as it comes up: fork-away | thread-bomb | flood | crash-loop | fill-files | tls
                     to each question: garbage | endless-body | endless-headers | redirect | closes | hang-requests
     STUB_DELAY      seconds until it is ready or fails (0.3)
     STUB_LIFE       seconds after readiness until `die-after-ready` dies (2)
@@ -13,6 +13,7 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
     STUB_FLOOD      megabytes that `flood` writes (200)
     STUB_SAYS       what `never-ready` says ten times a second (once, that it is still loading)
     STUB_MEMORY     bytes that it takes before it is ready (0)
+    STUB_FILLS      the folder that `fill-files` fills, up to 2 GB (/tmp)
 """
 
 import argparse
@@ -100,6 +101,15 @@ def flood() -> None:
     fail(ASSERT)
 
 
+def fill_files() -> None:
+    with open(os.path.join(os.environ.get("STUB_FILLS", "/tmp"), "cache"), "wb", buffering=0) as file:
+        try:
+            for _ in range(2000):
+                file.write(b"x" * 10**6)
+        except OSError as error:
+            fail(f"OSError: [Errno {error.errno}] {error.strerror}: '{file.name}'")
+
+
 def crash_again_and_again() -> None:
     while True:
         if (child := os.fork()) == 0:
@@ -141,6 +151,8 @@ def come_up(served: str, port: int) -> None:
             flood()
         case "crash-loop":
             crash_again_and_again()
+        case "fill-files":
+            fill_files()
         case "never-ready":
             while True:
                 say(os.environ.get("STUB_SAYS", "still loading"))

@@ -186,7 +186,8 @@ def test_left_out_because_the_bug_is_present_carries_the_class_of_the_bug() -> N
 
 
 def test_what_the_bench_owns_is_no_evidence() -> None:
-    verdict = judge(Rungs(BUG, starts=(failing(b"failed to register layer: no space left on device\n"),)))
+    full = failing(b"failed to register layer: no space left on device\n", writes_to_disk=True)
+    verdict = judge(Rungs(BUG, starts=(full,)))
     assert verdict.bench
 
 
@@ -247,3 +248,12 @@ def test_a_detail_changes_the_advice() -> None:
     plain, refused = next_step(FailureClass.GENUINE_OOM), next_step(FailureClass.GENUINE_OOM, "refused-at-start")
     assert plain != refused
     assert owner_of(FailureClass.OTHER_CRASH, "settings") is Owner.CONFIGURATION
+
+
+def test_a_full_disk_is_the_bench_only_where_the_engine_may_write_to_one() -> None:
+    full = failing(b"OSError: [Errno 28] No space left on device: '/dev/shm/psm_1'\n")
+    in_memory = judge(Rungs(BUG, starts=(full,)))
+    assert (in_memory.failure_class, in_memory.bring_up, in_memory.bench) == ("genuine-oom", "fails", False)
+    assert may_another_profile_help(full, BUG)
+    on_disk = judge(Rungs(BUG, starts=(replace(full, writes_to_disk=True),)))
+    assert (on_disk.failure_class, on_disk.bench) == ("network-pull", True)

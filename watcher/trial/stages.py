@@ -261,7 +261,13 @@ class Stages:
         number, self.next_start = self.next_start, self.next_start + 1
         self.seen.extra += (*remarks_on(self.order.engine), *allowed_beyond(profile))
         log_name = f"logs/trial-{self.trial.id}/start-{number}.log.gz"
-        seen = StartSeen(profile=profile.name, tools_asked=profile.tools, stage=Stage.START)
+        seen = StartSeen(
+            profile=profile.name,
+            tools_asked=profile.tools,
+            stage=Stage.START,
+            writes_to_disk="writable-root" in profile.allow
+            or any(not mount.read_only for mount in self.order.engine.parsed_mounts()),
+        )
         self.display.say(f"starting {self.order.engine.title} with profile {profile.name}")
         self._give_way()
         try:

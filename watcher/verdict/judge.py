@@ -62,7 +62,7 @@ def failure_of(start: StartSeen, bug: BugSettings) -> FailureClass | None:
     if start.oom_killed:
         return FailureClass.GENUINE_OOM
     if start.finding is not None:
-        return start.finding.failure_class
+        return FailureClass.GENUINE_OOM if _filled_its_memory(start) else start.finding.failure_class
     if start.cannot_execute is not None or start.died:
         return FailureClass.OTHER_CRASH
     if not start.became_ready:
@@ -76,6 +76,11 @@ def may_another_profile_help(start: StartSeen, bug: BugSettings) -> bool:
     if failure_class is None:
         return False
     return depends_on_profile(failure_class, start.finding.detail if start.finding else None)
+
+
+def _filled_its_memory(start: StartSeen) -> bool:
+    """Return whether a "disk" that is full is a tmpfs of the container's own, or its shared memory: not the device's."""
+    return start.finding is not None and start.finding.signature == "disk-full" and not start.writes_to_disk
 
 
 def _was_cut_short(start: StartSeen) -> bool:

@@ -23,6 +23,7 @@ class StartSeen:
         died_after_ready: it was ready and then stopped answering or ended, and not by our hand.
         deadline_passed: it was given up because a deadline passed.
         cannot_execute: why its command could not be executed.
+        writes_to_disk: it may write to a disk of the device; otherwise all it may fill is memory.
         stage: how far it came.
     """
 
@@ -41,6 +42,7 @@ class StartSeen:
     died_after_ready: bool = False
     deadline_passed: bool = False
     cannot_execute: str | None = None
+    writes_to_disk: bool = False
 
     @property
     def died(self) -> bool:
