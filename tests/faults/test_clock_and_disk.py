@@ -2,13 +2,20 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.faults.forked import CLOCK, ForkServer
 from tests.faults.table import Row
+from tests.faults.test_deaths import forks
+from tests.main_loop.one_trial import IMAGE, stage_now
+from tests.real.docker import PrivateDaemon
+from tests.real.scene import Scene, scene_with
+from tests.real.stub_engine import StubMode, stub_image
 from tests.trial.test_runner import GoodNotebook, order_in
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
@@ -22,6 +29,10 @@ from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
+__all__ = ["forks"]  # the fixture
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 YEARS = timedelta(days=3 * 365)
 JUMPS = {"forward": YEARS, "backward": -YEARS}
 STAGES = [stage for stage in Stage if stage is not Stage.DONE]
@@ -110,6 +121,76 @@ def test_deadlines_hold_whatever_the_time_of_day(tmp_path: Path, world: World, j
     assert (trial.outcome, trial.bring_up, trial.failure_class) == (Outcome.VERDICT, BringUp.FAILS, "not-ready")
 
 
+# --- in the middle of a wait, with the whole program ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A stage that lasts so many seconds, and how the trial ends after it whatever the time of day."""
+
+    stage: str
+    mode: StubMode
+    code: int
+    end: dict[str, Any]
+    seconds: int = 3
+    options: tuple[str, ...] = ()
+    trial: dict[str, Any] = field(default_factory=dict)
+
+
+WAITS = (
+    Wait("settle", "healthy", 6, {"outcome": "bench", "failed_stage": "settle", "bring_up": "untried"},
+         trial={"preflight": {"min_memory": "9GB"}, "timeouts": {"settle": "3s"}}),
+    Wait("ready", "never-ready", 0, {"outcome": "verdict", "bring_up": "fails", "failure_class": "not-ready"},
+         trial={"timeouts": {"ready": "3s"}}),
+    Wait("soak", "healthy", 0, {"outcome": "verdict", "bring_up": "works", "failure_class": None},
+         options=("--soak", "3s")),
+)  # fmt: skip
+NO_MEMORY = "MemTotal: 16000000 kB\nMemAvailable: 3000000 kB\n"
+DAYS_OFF = {"forward": DAY, "backward": -DAY}
+
+
+@pytest.fixture(scope="module")
+def scene(docker_engine: PrivateDaemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    scene = scene_with(docker_engine, tmp_path_factory.mktemp("clock"), ["local/vllm"], [])
+    scene.start_assistant()
+    yield scene
+    docker_engine.sweep()
+
+
+@pytest.mark.parametrize("jump", DAYS_OFF)
+@pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.stage)
+def test_a_clock_that_jumps_during_a_wait_changes_nothing(
+    scene: Scene, forks: ForkServer, tmp_path: Path, wait: Wait, jump: str
+) -> None:
+    off, output, clock = DAYS_OFF[jump], scene.folder / "output", scene.folder / CLOCK
+    stub_image(scene.docker().client(), IMAGE, wait.mode, STUB_DELAY="0.1")
+    meminfo = Path(scene.table["device"]["root"]) / "proc" / "meminfo"
+    meminfo.parent.mkdir(parents=True, exist_ok=True)
+    meminfo.write_text(NO_MEMORY)
+    scene.table["store"]["data_dir"] = str(tmp_path / "data")
+    scene.table["trial"] = {"displace": scene.table["trial"]["displace"], **wait.trial}
+    clock.write_text("0")
+    begun = datetime.now(UTC)
+    run = forks.start(scene.command("trial", "run", IMAGE, *wait.options, "--json")[3:], output)
+    scene.wait_until(lambda: stage_now(scene) == wait.stage)
+    waiting = time.monotonic()
+    clock.write_text(str(off.total_seconds()))
+    assert forks.wait(run) == wait.code, output.read_text()
+    took, ended = time.monotonic() - waiting, datetime.now(UTC)
+    clock.unlink()
+    assert wait.seconds - 1 < took < wait.seconds + 40
+    (trial,) = scene.answer("trials")["trials"]
+    assert {name: trial[name] for name in wait.end} == wait.end
+    assert trial["stage"] == "done"
+    assert begun - SECOND <= datetime.fromisoformat(trial["started_at"]) <= ended
+    finished = datetime.fromisoformat(trial["finished_at"]) - off
+    assert ended - 10 * SECOND <= finished <= ended, "told as the clock says it at the end"
+    assert wait.seconds - 1 < trial["away_seconds"] < (ended - begun).total_seconds(), "the time away is real time"
+    if wait.stage == "soak":
+        assert trial["acceptance"]["stable_seconds"] == wait.seconds
+    scene.assert_all_is_as_before()
+
+
 GROUP = "the clock"
 ROWS = (
     Row(
@@ -125,5 +206,12 @@ ROWS = (
         "the stage's deadline, by the monotonic clock",
         "`fails` `not-ready`",
         len(JUMPS),
+    ),
+    Row(
+        GROUP,
+        "the time of day jumps by a day, forward or backward, in the middle of `settle`, `ready` and `soak`",
+        "the trial's way back, at the same deadline as without it",
+        "what it says without the jump",
+        len(WAITS) * len(DAYS_OFF),
     ),
 )

@@ -84,30 +84,65 @@ def recreated_from_another_image(client: "DockerClient", name: str) -> None:
     client.containers.run(service_image(client, "local/other:2", SERVICE_NAME="b"), name=name, detach=True)
 
 
-BROUGHT_BACK = {
-    "started by hand": started_by_hand,
-    "recreated under its name": recreated,
-    "recreated from another image": recreated_from_another_image,
-}
+def made_anew_by_compose(client: "DockerClient", name: str) -> None:
+    remove(client, name)
+    image = service_image(client, "local/assistant:2", SERVICE_NAME="new")
+    labels = labels_of(name)
+    client.containers.run(image, name=f"home-{name}-1", detach=True, restart_policy=OWN_POLICY, labels=labels)
 
 
-@pytest.mark.parametrize("way", BROUGHT_BACK)
+@dataclass(frozen=True)
+class BroughtBack:
+    """How somebody brings the service back, under which name it then runs, and what the trial says of that."""
+
+    way: str
+    meddle: Meddle
+    name: str = ASSISTANT
+    told: str = ""
+
+
+BROUGHT_BACK = (
+    BroughtBack("started by hand", started_by_hand),
+    BroughtBack("recreated under its name", recreated, told="container assistant ("),
+    BroughtBack("recreated from another image", recreated_from_another_image, told="container assistant ("),
+    BroughtBack("made anew by compose", made_anew_by_compose, f"home-{ASSISTANT}-1", f"container home-{ASSISTANT}-1 ("),
+)
+
+
+def start_composed_assistant(client: "DockerClient") -> None:
+    image = service_image(client, "local/assistant:1")
+    client.containers.run(
+        image, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY, labels=labels_of(ASSISTANT)
+    )
+
+
+@pytest.mark.parametrize("back", BROUGHT_BACK, ids=lambda back: back.way)
 def test_a_service_that_somebody_brings_back_ends_the_trial(
-    clean_engine: PrivateDaemon, tmp_path: Path, way: str
+    clean_engine: PrivateDaemon, tmp_path: Path, back: BroughtBack
 ) -> None:
-    scene = scene_of(clean_engine, tmp_path, "never-ready")
+    client = clean_engine.client()
+    stub_image(client, IMAGE, "never-ready")
+    scene = scene_with(clean_engine, tmp_path, ["local/vllm"], [])
+    start_composed_assistant(client)
+    scene.wait_until(scene.assistant_is_healthy)
     began: list[str] = []
 
+    def state() -> dict[str, Any]:
+        told: dict[str, Any] = client.containers.get(back.name).attrs["State"]
+        return told
+
     def meddle() -> None:
-        BROUGHT_BACK[way](clean_engine.client(), ASSISTANT)
-        began.append(scene.assistant()["State"]["StartedAt"])
+        back.meddle(client, ASSISTANT)
+        began.append(state()["StartedAt"])
 
     trial = trial_during(scene, meddle, code=6)
     assert (trial["outcome"], trial["bug"]["state"], trial["bring_up"]) == ("bench", "unknown", "untried")
     assert "runs again" in trial["reason"]
-    scene.wait_until(scene.assistant_is_healthy)
-    assert [scene.assistant()["State"]["StartedAt"]] == began, "never stopped twice"
-    scene.assert_nothing_is_left()
+    assert back.told in trial["reason"], "who replaced it"
+    assert ("stands in its place" in trial["reason"]) == bool(back.told)
+    scene.wait_until(lambda: state()["Health"]["Status"] == "healthy")
+    assert [state()["StartedAt"]] == began, "never stopped twice"
+    scene.assert_nothing_is_left([back.name])
 
 
 def test_a_service_whose_port_is_taken_stays_owed_until_it_is_free_and_names_the_taker(

@@ -262,15 +262,22 @@ class Runner:
         owed = tuple(way_back.reports[name] for name in sorted(self._progress.owed) if name in way_back.reports)
         if seen.kept is not None:
             owed = tuple(kept_out(one.service, seen.kept) for one in seen.services)
+        remarks = self._remarks(way_back)
         trial = replace(
             trial,
             stage=self._progress.stage,
+            reason="; ".join((trial.reason.removesuffix("."), *remarks)) if remarks else trial.reason,
             away_seconds=seen.away_seconds,
             owed=owed,
             finished_at=self.clock.now() if self._progress.stage is Stage.DONE else None,
         )
         self._recorded(trial)
         return trial
+
+    def _remarks(self, way_back: WayBack) -> list[str]:
+        """Return what is to be said of services that are back: who replaced one, that it was made again, or was ill."""
+        back = (report for name, report in sorted(way_back.reports.items()) if name not in self._progress.owed)
+        return [f"{report.service}: {report.message}" for report in back if report.message]
 
     def _recorded(self, trial: Trial) -> StoreError | None:
         """Write the step down; a database that cannot be written ends the trial early, never the way back."""
