@@ -3,6 +3,7 @@
 They hold all that the way back needs, so that `watcher restore` reads no database and no configuration.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, fields
@@ -19,7 +20,7 @@ _SCHEMA = "watcher/owed/1"
 def write_debt(folder: Path, debt: Debt) -> None:
     """Write the owed file so that a power cut leaves the old one or the new one. Raises HostError."""
     path = _path(folder, debt.trial_id)
-    draft = path.with_suffix(".tmp")
+    draft = _draft(folder, debt.trial_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with draft.open("w", encoding="utf-8") as file:
@@ -30,6 +31,8 @@ def write_debt(folder: Path, debt: Debt) -> None:
         _sync(folder)
         _sync(folder.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise HostError("what is owed could not be written down", file=str(path), cause=error.strerror) from None
 
 
@@ -47,7 +50,8 @@ def broken_debts(folder: Path) -> tuple[Path, ...]:
 def clear_debt(folder: Path, trial_id: int) -> None:
     """Remove the owed file of a trial whose services were all seen running again; one that is gone is fine."""
     try:
-        _path(folder, trial_id).unlink(missing_ok=True)
+        for path in (_path(folder, trial_id), _draft(folder, trial_id)):  # a killed program may leave the latter
+            path.unlink(missing_ok=True)
         if folder.is_dir():
             _sync(folder)
     except OSError as error:
@@ -56,6 +60,10 @@ def clear_debt(folder: Path, trial_id: int) -> None:
 
 def _path(folder: Path, trial_id: int) -> Path:
     return folder / f"{trial_id}.json"
+
+
+def _draft(folder: Path, trial_id: int) -> Path:
+    return folder / f"{trial_id}.tmp"
 
 
 def _told(debt: Debt) -> dict[str, Any]:
