@@ -11,7 +11,10 @@ from importlib import import_module
 
 from tests.places import CHECKOUT
 
-MODULES: tuple[str, ...] = ("test_deaths", "test_displaced", "test_candidates", "test_keep", "test_clock_and_disk")
+MODULES: tuple[str, ...] = (
+    "test_deaths", "test_slow_stop", "test_displaced", "test_candidates", "test_keep", "test_images",
+    "test_disk", "test_clock_and_disk",
+)  # fmt: skip
 """Test modules of this package that have `ROWS`, in the order of the page."""
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- fault matrix: made by `python -m tests.faults.table --write` -->", "<!-- end of the fault matrix -->"

@@ -29,8 +29,8 @@ SOON = {"ready": "6s", "accept": "6s"}
 class Case:
     """How a candidate misbehaves and what the trial then says.
 
-    `env` is its own, `engine` what the operator's configuration says of it. `may_lose_log`: it writes faster than can be
-    read, and Docker throws away the oldest; then its reason may be gone.
+    `env` is its own, `engine` what the operator's configuration says of it. `may_lose_log`: it writes faster than can
+    be read, and Docker throws away the oldest; then its reason may be gone.
     """
 
     mode: StubMode
@@ -52,12 +52,26 @@ CASES = (
         "flood", "floods its log with 200 MB", failure_class="allocator-nvml-assert", bug="present", may_lose_log=True
     ),
     Case("crash-loop", "restarts itself again and again", timeouts=SOON),
-    Case("healthy", "takes more memory than its limit", failure_class="genuine-oom",
-         env={"STUB_MEMORY": "600000000"}, engine={"memory": "200MB"}),
-    Case("fill-files", "fills its own `/tmp`, which counts as its memory", failure_class="genuine-oom",
-         engine={"memory": "200MB"}),
-    Case("fill-files", "fills its shared memory", failure_class="genuine-oom", env={"STUB_FILLS": "/dev/shm"},
-         engine={"shm_size": "20MB"}),
+    Case(
+        "healthy",
+        "takes more memory than its limit",
+        failure_class="genuine-oom",
+        env={"STUB_MEMORY": "600000000"},
+        engine={"memory": "200MB"},
+    ),
+    Case(
+        "fill-files",
+        "fills its own `/tmp`, which counts as its memory",
+        failure_class="genuine-oom",
+        engine={"memory": "200MB"},
+    ),
+    Case(
+        "fill-files",
+        "fills its shared memory",
+        failure_class="genuine-oom",
+        env={"STUB_FILLS": "/dev/shm"},
+        engine={"shm_size": "20MB"},
+    ),
     Case("exit0", "exits 0 at once"),
     Case("die-after-ready", "exits 0 after it was ready"),
     Case("never-ready", "never gets ready", failure_class="not-ready", timeouts=SOON),
@@ -108,7 +122,8 @@ def memory_of(pid: int) -> int:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_a_candidate_that_misbehaves_is_ended_and_judged(bench: Scene, elsewhere: Web, case: Case) -> None:
-    stub_image(bench.docker().client(), IMAGE, case.mode, STUB_ELSEWHERE=f"{elsewhere.url}/stolen", **case.env)
+    env = {"STUB_ELSEWHERE": f"{elsewhere.url}/stolen", **case.env}
+    stub_image(bench.docker().client(), IMAGE, case.mode, None, **env)
     engine = bench.table["engines"]["vllm"]
     bench.table["engines"]["vllm"] = {**{key: engine[key] for key in KEPT}, **case.engine}
     bench.table["trial"]["timeouts"] = {"ready": "120s", "accept": "60s", "restore": "60s", **case.timeouts}

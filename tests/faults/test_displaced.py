@@ -111,9 +111,7 @@ BROUGHT_BACK = (
 
 def start_composed_assistant(client: "DockerClient") -> None:
     image = service_image(client, "local/assistant:1")
-    client.containers.run(
-        image, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY, labels=labels_of(ASSISTANT)
-    )
+    client.containers.run(image, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY, labels=labels_of(ASSISTANT))
 
 
 @pytest.mark.parametrize("back", BROUGHT_BACK, ids=lambda back: back.way)

@@ -185,4 +185,11 @@ def test_an_image_of_another_architecture_is_refused(lab: Lab, form: str) -> Non
     assert_never_stopped(lab.scene, began)
 
 
-ROWS: tuple[Row, ...] = ()
+ROWS = (
+    Row("the image", "removed by force between two stages", "it was not stopped yet, or the trial's way back",
+        "`bench`; the next trial fetches it again", len(VANISHING)),
+    Row("the image", "its digest does not exist", "it is never stopped", "`refused`, again in a day", 1),
+    Row("the image", "it is for another architecture", "it is never stopped", "`refused`", len(OF_ANOTHER)),
+    Row("the registry", "dies in the middle of a layer", "it is never stopped",
+        "`bench` `network-pull`, again after half an hour", 1),
+)  # fmt: skip

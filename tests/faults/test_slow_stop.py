@@ -73,8 +73,9 @@ def stopping(ground: Ground) -> Stopping:
 
 
 def was_told_to_end(engine: PrivateDaemon, since: float) -> bool:
-    asked: dict[str, Any] = {"container": ASSISTANT, "event": "kill"}
-    return any(engine.client().api.events(since=since, until=time.time(), filters=asked, decode=True))
+    api: Any = engine.client().api  # the stubs know whole seconds only
+    asked = {"container": ASSISTANT, "event": "kill"}
+    return any(api.events(since=since, until=time.time(), filters=asked, decode=True))
 
 
 def test_the_program_is_killed_and_restore_runs(stopping: Stopping) -> None:

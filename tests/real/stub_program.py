@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MODE = os.environ.get("STUB_MODE", "healthy")
@@ -102,12 +103,13 @@ def flood() -> None:
 
 
 def fill_files() -> None:
-    with open(os.path.join(os.environ.get("STUB_FILLS", "/tmp"), "cache"), "wb", buffering=0) as file:
+    place = Path(os.environ.get("STUB_FILLS", "/tmp")) / "cache"
+    with place.open("wb", buffering=0) as file:
         try:
             for _ in range(2000):
                 file.write(b"x" * 10**6)
         except OSError as error:
-            fail(f"OSError: [Errno {error.errno}] {error.strerror}: '{file.name}'")
+            fail(f"OSError: [Errno {error.errno}] {error.strerror}: '{place}'")
 
 
 def crash_again_and_again() -> None:

@@ -79,7 +79,7 @@ def may_another_profile_help(start: StartSeen, bug: BugSettings) -> bool:
 
 
 def _filled_its_memory(start: StartSeen) -> bool:
-    """Return whether a "disk" that is full is a tmpfs of the container's own, or its shared memory: not the device's."""
+    """Return whether a "disk" that is full is a tmpfs of the container's own, or its shared memory."""
     return start.finding is not None and start.finding.signature == "disk-full" and not start.writes_to_disk
 
 
