@@ -93,6 +93,8 @@ def lab(scene: Scene, tmp_path: Path, forks: ForkServer) -> Iterator[Lab]:
     with contextlib.ExitStack() as life, door_before(life.enter_context(running_registry(folder))) as door:
         scene.table["engines"]["vllm"]["images"] = [f"{door.host}/{REPOSITORY}"]
         scene.table["store"]["data_dir"] = str(tmp_path / "data")
+        scene.table["sources"] = []
+        scene.table["trial"]["timeouts"] = {"restore": "60s"}
         yield Lab(scene, door, forks, folder, life)
 
 
@@ -150,10 +152,12 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull_is_asked_again_later(lab: 
     (waiting,) = scene.answer("status")["waiting"]
     assert waiting["waiting_for"].startswith("again at ")
     assert "after trouble on our side: it was not fetched in time" in waiting["waiting_for"]
+    del scene.table["trial"]["timeouts"]["pull"]
     lab.start_registry()
     later = scene.answer("check-now")
     assert (later["trials"], later["candidates"]) == ([], []), "not before half an hour has passed"
     assert lab.trial(lab.image, code=0)["outcome"] == "verdict", "by hand nothing waits"
+    scene.assert_all_is_as_before()
 
 
 def test_a_digest_that_does_not_exist_is_refused(lab: Lab) -> None:
