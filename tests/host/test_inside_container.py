@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sysconfig
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,22 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.host.docker_world import DockerWorld
-from tests.main_loop.one_trial import IMAGE, scene_of, stage_now
-from tests.places import CHECKOUT
+from tests.host.inside import ENVIRONMENT, PLACES, bound, scene_inside, socket_of, watcher_inside
+from tests.main_loop.one_trial import IMAGE, stage_now
 from tests.real.base_image import BASE, base_image
-from tests.real.scene import ASSISTANT, Scene
-from tests.real.stub_engine import StubMode
+from tests.real.scene import ASSISTANT
 from watcher.host.names import TRIAL
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-
-_PLACES = {
-    sysconfig.get_path("purelib"): "/site",
-    str(CHECKOUT / "watcher"): "/code/watcher",
-    str(CHECKOUT / "migrations"): "/code/migrations",
-}
-_ENVIRONMENT = {"PYTHONPATH": "/site:/code", "PYTHONDONTWRITEBYTECODE": "1"}
 
 PROGRAM = """
 import json, sys, time, urllib.request
@@ -60,16 +50,16 @@ for service in ("container:the-watcher", "container:sidecar"):
 def test_it_joins_the_trials_network_leaves_it_and_never_stops_itself(docker: DockerWorld, shared: bool) -> None:
     base_image(docker.client)
     docker.service("sidecar", health=False)
-    socket = _socket(docker)
-    places = {**_PLACES, str(socket.parent): "/wt"}
+    socket = socket_of(docker)
+    places = {**PLACES, str(socket.parent): "/wt"}
     spec = {key: value for key, value in asdict(docker.spec()).items() if key not in ("mounts",)}
     container = docker.client.containers.run(
         BASE,
         ["python3", "-c", PROGRAM, f"unix:///wt/{socket.name}", json.dumps(spec)],
         name="the-watcher",
         detach=True,
-        environment=_ENVIRONMENT,
-        volumes=_bound(places),
+        environment=ENVIRONMENT,
+        volumes=bound(places),
         network_mode="container:sidecar" if shared else "bridge",
     )
     container.wait(timeout=60)
@@ -92,26 +82,26 @@ print(DockerHost(sys.argv[1], DeviceSection(name="bench", docker=sys.argv[1])).f
 def test_it_sees_the_disk_that_images_lie_on(docker: DockerWorld) -> None:
     """Its own root lies there, where the storage driver keeps plain files; a folder of the host's it could not see."""
     base_image(docker.client)
-    socket = _socket(docker)
+    socket = socket_of(docker)
     said = docker.client.containers.run(
         BASE,
         ["python3", "-c", DISK, f"unix:///wt/{socket.name}"],
-        environment=_ENVIRONMENT,
-        volumes=_bound({**_PLACES, str(socket.parent): "/wt"}),
+        environment=ENVIRONMENT,
+        volumes=bound({**PLACES, str(socket.parent): "/wt"}),
     )
     really = shutil.disk_usage(docker.client.info()["DockerRootDir"]).free
     assert int(said) == pytest.approx(really, rel=0.2)
 
 
 def test_a_whole_trial_runs_over_the_trials_network_which_it_leaves(docker: DockerWorld, tmp_path: Path) -> None:
-    scene = _scene(docker, tmp_path, "healthy")
-    watcher = _watcher(docker, scene, "trial", "run", IMAGE, "--json")
+    scene = scene_inside(docker, tmp_path, "healthy")
+    watcher = watcher_inside(docker, scene, "trial", "run", IMAGE, "--json")
     ended = watcher.wait(timeout=240)
     said = watcher.logs(stderr=False).decode()
     assert ended["StatusCode"] == 0, watcher.logs().decode()
     trial = json.loads(said)["trial"]
     assert (trial["outcome"], trial["bring_up"], trial["stage"]) == ("verdict", "works", "done")
-    assert not _is_joined(docker, watcher)
+    assert not is_joined(docker, watcher)
     watcher.remove()
     scene.assert_all_is_as_before()
 
@@ -119,51 +109,23 @@ def test_a_whole_trial_runs_over_the_trials_network_which_it_leaves(docker: Dock
 def test_killed_in_between_restore_puts_all_right_and_the_watcher_can_be_started_again(
     docker: DockerWorld, tmp_path: Path
 ) -> None:
-    scene = _scene(docker, tmp_path, "never-ready")
-    killed = _watcher(docker, scene, "trial", "run", IMAGE, "--json")
-    scene.wait_until(lambda: stage_now(scene) == "ready" and _is_joined(docker, killed), seconds=180)
+    scene = scene_inside(docker, tmp_path, "never-ready")
+    killed = watcher_inside(docker, scene, "trial", "run", IMAGE, "--json")
+    scene.wait_until(lambda: stage_now(scene) == "ready" and is_joined(docker, killed), seconds=180)
     killed.kill()
     killed.wait(timeout=60)
     assert not docker.runs(ASSISTANT)
-    restoring = _watcher(docker, scene, "restore", name="the-next-watcher")
+    restoring = watcher_inside(docker, scene, "restore", name="the-next-watcher")
     assert restoring.wait(timeout=120)["StatusCode"] == 0, restoring.logs().decode()
     restoring.remove()
-    assert not _is_joined(docker, killed)
+    assert not is_joined(docker, killed)
     killed.start()  # with the network gone it could not, were it still joined to it
     killed.remove(force=True)
     docker.host.remove_trial()  # what it may have begun since
-    assert _watcher(docker, scene, "restore").wait(timeout=120)["StatusCode"] == 0
+    assert watcher_inside(docker, scene, "restore").wait(timeout=120)["StatusCode"] == 0
     docker.client.api.remove_container("the-watcher", force=True)
     scene.assert_all_is_as_before()
 
 
-def _scene(docker: DockerWorld, folder: Path, mode: StubMode) -> Scene:
-    """Return a scene whose paths are the same inside the watcher's container, but for the engine's socket."""
-    scene = scene_of(docker.engine, folder, mode)
-    scene.table["device"]["docker"] = f"unix:///wt/{_socket(docker).name}"
-    return scene
-
-
-def _watcher(docker: DockerWorld, scene: Scene, *arguments: str, name: str = "the-watcher") -> "Container":
-    command = ["python3", *scene.command(*arguments)[1:]]
-    places = {**_PLACES, str(_socket(docker).parent): "/wt"}
-    return docker.client.containers.run(
-        BASE,
-        command,
-        name=name,
-        detach=True,
-        environment=_ENVIRONMENT,
-        volumes={**_bound(places), str(scene.folder): {"bind": str(scene.folder), "mode": "rw"}},
-    )
-
-
-def _socket(docker: DockerWorld) -> Path:
-    return Path(docker.engine.url.removeprefix("unix://"))
-
-
-def _bound(places: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    return {source: {"bind": target, "mode": "ro"} for source, target in places.items()}
-
-
-def _is_joined(docker: DockerWorld, watcher: "Container") -> bool:
+def is_joined(docker: DockerWorld, watcher: "Container") -> bool:
     return TRIAL in docker.inspect(str(watcher.id))["NetworkSettings"]["Networks"]

@@ -15,6 +15,7 @@ import pytest
 from tests.real.scene import Scene
 from tests.real.web import Reply, Web, running_web
 from watcher.host.owed import write_debt
+from watcher.jobs.pay import still_down
 from watcher.jobs.service import Service
 from watcher.model.container import Debt, OwedService
 
@@ -88,7 +89,7 @@ def test_a_round_that_begins_while_the_service_is_asked_to_end_is_ended_too(tmp_
         return begun[0]
 
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    service = Service(sleeper, timedelta(hours=1), timedelta(0), tmp_path, lambda _: None, popen=slowly)
+    service = Service(sleeper, timedelta(hours=1), timedelta(0), tmp_path, print, lambda: False, popen=slowly)
     assert service.serve() == 0
     assert begun[0].poll() == -signal.SIGTERM
 
@@ -103,7 +104,9 @@ def test_a_service_that_stays_down_is_told_by_the_exit_code(tmp_path: Path) -> N
         return subprocess.Popen(command)
 
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    service = Service(sleeper, timedelta(hours=1), timedelta(0), tmp_path, lambda _: None, popen=killed)
+    service = Service(
+        sleeper, timedelta(hours=1), timedelta(0), tmp_path, print, lambda: bool(still_down(tmp_path)), popen=killed
+    )
     assert service.serve() == 5
 
 

@@ -4,6 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--no-color")
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -13,13 +16,32 @@ def run_command_line(arguments: Sequence[str]) -> int:
     # asked to end by whatever signal: the same way out, and the same exit code
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = _run(arguments)
+        code = _way_back(arguments)
+        if code is None:
+            code = _run(arguments)
     except KeyboardInterrupt:  # before there was a command to end: the program was still being loaded
         code = INTERRUPTED
     if code == INTERRUPTED:
         sys.stdout.flush()
         os._exit(code)  # threads that wait for an upstream would hold up the end for a minute
     return code
+
+
+def _way_back(arguments: Sequence[str]) -> int | None:
+    """Run `restore`, and what comes before `run`, with nothing loaded that they do without; None: go on."""
+    words = [word for word in arguments if word not in _FLAGS]
+    config = Path(words[1]) if len(words) > 2 and words[0] in ("--config", "-c") else None
+    match words[2:] if config else words:
+        case ["restore", *rest] if rest in ([], ["--json"]):
+            from watcher.cli.call import Call
+            from watcher.cli.restoring import restore
+
+            return restore(Call(config, quiet=not {"-q", "--quiet"}.isdisjoint(arguments)), as_json=bool(rest))
+        case ["run"]:
+            from watcher.cli.restoring import pay_before_the_service
+
+            pay_before_the_service(config)
+    return None
 
 
 def _run(arguments: Sequence[str]) -> int:

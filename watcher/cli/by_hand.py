@@ -1,15 +1,13 @@
 """`trial run`: find what is meant, try it, print it, and choose the exit code."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
-from watcher.cli.owing import owed_comes_first, paid_first
 from watcher.cli.views import show_answer, show_trial
 from watcher.config.engines import EngineSettings
-from watcher.errors import ConfigError, Refused, RestoreFailed
+from watcher.errors import ConfigError, Refused
 from watcher.host.kept import kept_engines
 from watcher.jobs.announce import announce
 from watcher.jobs.means import Means
@@ -18,7 +16,7 @@ from watcher.jobs.publish import publish
 from watcher.jobs.restore import settle_dead_trials
 from watcher.jobs.try_next import Wish, refuse_candidate, try_candidate
 from watcher.model import documents
-from watcher.model.trial import Candidate, Outcome, ServiceReport, Trial
+from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BringUp, BugState
 from watcher.planner.by_hand import named_candidate, reason_not_again
 from watcher.planner.compatibility import repository_of
@@ -43,9 +41,7 @@ class Asked:
 
 
 def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
-    if down := paid_first(call):
-        raise RestoreFailed("nothing is tried while a service of an earlier trial is down", services=_named(down))
-    with owed_comes_first(call), call.means(is_long=True) as means:
+    with call.means(is_long=True) as means:
         if means.host is None:
             raise ConfigError("there is no container engine to try anything on; set device.docker in config.toml")
         settle_dead_trials(means)
@@ -61,10 +57,6 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
         show()
         show_answer(call, answer)
     return _exit_code(trial, interrupted, exit_code)
-
-
-def _named(reports: Iterable[ServiceReport]) -> str:
-    return "; ".join(f"{report.service}: {report.message}" for report in reports)
 
 
 def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:

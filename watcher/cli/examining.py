@@ -42,6 +42,7 @@ def _checks(call: Call) -> "tuple[Check, ...]":
     from watcher.app import open_means
     from watcher.errors import ConfigError, StoreError
     from watcher.jobs.doctor import Check, Health, examine
+    from watcher.ports import Lines
 
     try:
         settings = call.settings()
@@ -51,7 +52,7 @@ def _checks(call: Call) -> "tuple[Check, ...]":
     where = str(settings.origin) if settings.origin else "built-in defaults"
     well = Check("configuration", Health.WELL, f"{where}: {len(settings.sources)} sources")
     try:
-        with open_means(settings, call.say) as means:
+        with open_means(settings, Lines(call.say)) as means:
             return (well, *examine(means))
     except StoreError as error:
         return (well, Check("database", Health.BROKEN, str(error)))

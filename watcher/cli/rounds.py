@@ -1,11 +1,12 @@
 """The commands that show the whole: check-now and status."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
-from watcher.cli.owing import owed_comes_first, paid_first
+from watcher.cli.owing import owed_comes_first
 from watcher.cli.sources import show_sources, source_document, watched_sources
 from watcher.cli.views import (
     show_answer,
@@ -19,14 +20,13 @@ from watcher.cli.views import (
 from watcher.config.settings import Settings
 from watcher.config.sources import SourceConfig
 from watcher.errors import ConfigError
-from watcher.host.kept import kept_engines
+from watcher.host.kept import kept_engines, owed_reports
 from watcher.host.lease import lease_holder
-from watcher.jobs.announce import owed_reports
 from watcher.jobs.plan import answer_now, paused_until
 from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome
-from watcher.model.trial import Outcome
+from watcher.model.trial import Outcome, ServiceReport
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import trials as trial_store
@@ -35,14 +35,12 @@ LAST_TRIALS = 5
 
 
 def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, scheduled: bool, as_json: bool) -> int:
-    down = paid_first(call)
-    with owed_comes_first(call), call.means(is_long=True, is_scheduled=scheduled) as means:
+    with call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = named_sources(means.settings, names) if names else None
         experimental = means.settings.experimental
         if kept := kept_engines(means.data_dir):
             call.say(f"{kept} is kept running: nothing is tried before `watcher restore` ends it")
-        may_try = not (no_trial or down or kept)
-        done = go_round(means, chosen, may_try=may_try, scheduled=scheduled)
+        done = go_round(means, chosen, may_try=not (no_trial or kept), scheduled=scheduled)
     if as_json:
         show_json(_check_document(done, experimental))
     else:
@@ -97,8 +95,13 @@ def _show_check(call: Call, done: Round, experimental: Collection[str]) -> None:
     show_answer(call, done.answer)
 
 
+def _noted(data_dir: Path) -> tuple[ServiceReport, ...]:
+    """Return what the owed files name while no trial is alive: `status` asks no service how it stands."""
+    return owed_reports(data_dir) if lease_holder(data_dir) is None else ()
+
+
 def status(call: Call, as_json: bool) -> int:
-    with owed_comes_first(call), call.means() as means:
+    with owed_comes_first(call, _noted), call.means() as means:
         device, experimental = means.device(), means.settings.experimental
         with means.store.reading() as tx:
             facts = fact_store.all_facts(tx)

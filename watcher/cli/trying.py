@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from watcher.cli import exits
-from watcher.cli.call import Call, show, show_json
+from watcher.cli.call import Call, show_json
 from watcher.cli.watching import Json
 
 
@@ -45,21 +45,30 @@ def trial_run(
     as_json: Json = False,
 ) -> int:
     """Try one thing now. What it displaces runs again at the end, whatever happens; with --keep after `restore`."""
-    from watcher.cli import by_hand
+    from watcher.cli.owing import owed_comes_first, paid_first
     from watcher.cli.watching import duration_option
+    from watcher.errors import RestoreFailed
 
-    asked = by_hand.Asked(
-        image=image,
-        engine=engine,
-        profile=profile,
-        repeats=repeats,
-        soak=duration_option(soak) if soak else None,
-        level=level,
-        keep=keep,
-        force=force,
-        allow_image=allow_image,
-    )
-    return by_hand.run_trial(context.obj, asked, exit_code, as_json)
+    call: Call = context.obj
+    soaked = duration_option(soak) if soak else None
+    if down := paid_first(call):
+        services = "; ".join(f"{report.service}: {report.message}" for report in down)
+        raise RestoreFailed("nothing is tried while a service of an earlier trial is down", services=services)
+    with owed_comes_first(call):
+        from watcher.cli import by_hand  # what cannot be loaded keeps nothing down
+
+        asked = by_hand.Asked(
+            image=image,
+            engine=engine,
+            profile=profile,
+            repeats=repeats,
+            soak=soaked,
+            level=level,
+            keep=keep,
+            force=force,
+            allow_image=allow_image,
+        )
+        return by_hand.run_trial(call, asked, exit_code, as_json)
 
 
 def trial_show(
@@ -123,36 +132,6 @@ def _found(means: Any, number: int) -> Any:
 
 def restore(context: typer.Context, as_json: Json = False) -> int:
     """Put back whatever is owed; ends a running trial first. Needs no database and no configuration beyond data_dir."""
-    from watcher.cli.views import show_services
-    from watcher.config.place import read_data_dir, read_docker_url
-    from watcher.host.kept import kept_engines
-    from watcher.host.lease import lease_holder
-    from watcher.host.owed import read_debts
-    from watcher.host.restore import restore_all, unpaid_services
-    from watcher.model.documents import service_document
-    from watcher.model.trial import ServiceState
+    from watcher.cli import restoring
 
-    call: Call = context.obj
-    data_dir = read_data_dir(call.config)
-    if kept := kept_engines(data_dir):
-        call.say(f"ending {kept}, which was kept running")
-    for owed in (owed for debt in read_debts(data_dir / "owed") for owed in debt.services):
-        call.say(f"putting back {owed.service}")
-    reports = restore_all(data_dir, read_docker_url(call.config))
-    if as_json:
-        show_json({"schema": "watcher/restore/1", "restore": [service_document(report) for report in reports]})
-    else:
-        show_services(reports)
-        if not reports:
-            show("nothing is owed")
-    if lease_holder(data_dir) is not None:  # a trial that was told to end gives back by itself
-        return exits.STILL_DOWN if any(report.state is ServiceState.DOWN for report in reports) else exits.DONE
-    if unpaid := unpaid_services(data_dir, reports):
-        call.complain(f"still down: {', '.join(unpaid)}")
-        return exits.STILL_DOWN
-    if read_debts(data_dir / "owed"):
-        call.complain(
-            f"all of it runs again, but its note in {data_dir / 'owed'} could not be removed; see to that disk"
-        )
-        return exits.UNEXPECTED
-    return exits.DONE
+    return restoring.restore(context.obj, as_json)

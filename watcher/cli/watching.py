@@ -32,9 +32,14 @@ def check_now(
     as_json: Json = False,
 ) -> int:
     """Look at all or the named sources now, try what is due, tell, and say where things stand."""
-    from watcher.cli import rounds
+    from watcher.cli.owing import owed_comes_first, paid_first
 
-    return rounds.check_now(context.obj, tuple(source or ()), no_trial, strict, scheduled, as_json)
+    call: Call = context.obj
+    down = paid_first(call)
+    with owed_comes_first(call):
+        from watcher.cli import rounds  # what cannot be loaded keeps nothing down
+
+        return rounds.check_now(call, tuple(source or ()), no_trial or bool(down), strict, scheduled, as_json)
 
 
 def run(context: typer.Context) -> int:
@@ -42,17 +47,17 @@ def run(context: typer.Context) -> int:
     import sys
 
     from watcher.errors import ConfigError, HostError
+    from watcher.jobs.pay import still_down
     from watcher.jobs.service import Service
 
     call: Call = context.obj
     try:
         settings = call.settings()
         settings.store.data_dir.mkdir(parents=True, exist_ok=True)
-    except (ConfigError, OSError) as error:  # what keeps the service from starting keeps nothing down
-        from watcher.cli.owing import owed_comes_first, paid_first
+    except (ConfigError, OSError) as error:
+        from watcher.cli.owing import owed_comes_first
 
-        with owed_comes_first(call):
-            paid_first(call)
+        with owed_comes_first(call):  # `pay_before_the_service` did what could be done
             if isinstance(error, OSError):
                 raise HostError("the data folder cannot be written", cause=str(error)) from None
             raise
@@ -66,6 +71,7 @@ def run(context: typer.Context) -> int:
         jitter=settings.schedule.jitter,
         data_dir=settings.store.data_dir,
         say=call.say,
+        is_any_down=lambda: bool(still_down(settings.store.data_dir)),
     )
     return service.serve()
 

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from watcher.errors import HostError
-from watcher.host.owed import read_debts
+from watcher.host.owed import broken_debts, read_debts
 from watcher.model.container import Debt, KeptEngine
 from watcher.model.trial import ServiceReport, ServiceState
 
@@ -26,6 +26,20 @@ def kept_out(service: str, kept: KeptEngine) -> ServiceReport:
     """Return how a displaced service stands while an engine is kept in its place."""
     message = f"it makes room for {kept.title}, kept at {kept.address}; `watcher restore` gives it back"
     return ServiceReport(service, ServiceState.DOWN, message, makes_room=True)
+
+
+def owed_reports(data_dir: Path, trial_id: int | None = None) -> tuple[ServiceReport, ...]:
+    """Return what the owed files say, of all trials or of one; the engine is asked only about one that is kept."""
+    folder = data_dir / "owed"
+    kept = {debt.trial_id: debt.kept for debt in kept_debts(folder)}
+    owed = []
+    for debt in (debt for debt in read_debts(folder) if trial_id in (None, debt.trial_id)):
+        engine, since = kept.get(debt.trial_id), f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC"
+        for service in (owed.service for owed in debt.services):
+            owed.append(kept_out(service, engine) if engine else ServiceReport(service, ServiceState.DOWN, since))
+    broken = broken_debts(folder) if trial_id is None else ()
+    unreadable = "this owed file cannot be read; look into it, start what it names, then remove it"
+    return (*owed, *(ServiceReport(f"file:{path.name}", ServiceState.DOWN, unreadable) for path in broken))
 
 
 def _holds(debt: Debt, container: str) -> bool:

@@ -79,6 +79,18 @@ def restore_all(
     return (*payment.reports.values(), *(_unreadable(path) for path in broken_debts(folder)))
 
 
+def seen_down(data_dir: Path, connect: Connect = Guardian) -> tuple[ServiceReport, ...]:
+    """Look, start nothing, and return what the owed files name and does not stand as before."""
+    folder = data_dir / "owed"
+    payment = _Payment(folder, {}, connect, SystemClock())
+    payment.look_at(read_debts(folder))
+    for guardian in payment.guardians.values():
+        guardian.close()
+    unpaid = unpaid_services(data_dir, payment.reports.values())
+    down = (report for report in payment.reports.values() if report.service in unpaid)
+    return (*down, *(_unreadable(path) for path in broken_debts(folder)))
+
+
 def unpaid_services(data_dir: Path, reports: Iterable[ServiceReport]) -> tuple[str, ...]:
     """Return what the owed files still name and the reports do not show as given back."""
     told = {report.service: report for report in reports}

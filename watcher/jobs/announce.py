@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
-from watcher.host.kept import kept_debts, kept_out
+from watcher.host.kept import owed_reports
 from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.ailing import AILING, ailments
 from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
@@ -16,7 +16,7 @@ from watcher.model.answer import Answer
 from watcher.model.container import Ailment
 from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
-from watcher.model.trial import Outcome, ServiceReport, ServiceState, Stage, Trial
+from watcher.model.trial import Outcome, Stage, Trial
 from watcher.notify.message import Digest, PlannedTrial, SourceRemark, SourceTrouble, compose
 from watcher.planner.reminders import reminder_number
 from watcher.planner.window import Hours
@@ -63,20 +63,6 @@ def _key(trial: Trial) -> str:
     if trial.outcome is not Outcome.REFUSED:
         return f"trial:{trial.id}"
     return f"refused:{trial.candidate.fingerprint[:16]}:{trial.setup}:{trial.reason.partition(' (')[0]}"
-
-
-def owed_reports(data_dir: Path, trial_id: int | None = None) -> tuple[ServiceReport, ...]:
-    """Return what the owed files say, of all trials or of one; the engine is asked only about one that is kept."""
-    folder = data_dir / "owed"
-    kept = {debt.trial_id: debt.kept for debt in kept_debts(folder)}
-    owed = []
-    for debt in (debt for debt in read_debts(folder) if trial_id in (None, debt.trial_id)):
-        engine, since = kept.get(debt.trial_id), f"owed since {debt.stopped_at:%Y-%m-%d %H:%M} UTC"
-        for service in (owed.service for owed in debt.services):
-            owed.append(kept_out(service, engine) if engine else ServiceReport(service, ServiceState.DOWN, since))
-    broken = broken_debts(folder) if trial_id is None else ()
-    unreadable = "this owed file cannot be read; look into it, start what it names, then remove it"
-    return (*owed, *(ServiceReport(f"file:{path.name}", ServiceState.DOWN, unreadable) for path in broken))
 
 
 def _deliver(means: Means, notifier: Notifier, answer: Answer) -> bool:

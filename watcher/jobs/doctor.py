@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watcher.errors import WatcherError
+from watcher.host.kept import owed_reports
 from watcher.host.owed import read_debts
 from watcher.jobs.ailing import ailments
-from watcher.jobs.announce import owed_reports
 from watcher.jobs.health import stale_sources
 from watcher.jobs.means import Means
 from watcher.jobs.plan import QUARANTINE_CLEARED_AT, is_quarantined

@@ -20,8 +20,8 @@ from watcher.config.sources import (
 )
 from watcher.errors import StoreError
 from watcher.fetch.logins import without_login
+from watcher.host.kept import owed_reports
 from watcher.host.lease import lease_holder
-from watcher.jobs.announce import owed_reports
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.facts import SourceState

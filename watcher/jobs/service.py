@@ -27,7 +27,8 @@ class Service:
     """Runs `round_command` on the schedule until SIGTERM or SIGINT; `data_dir/heartbeat` tells that it lives.
 
     A round decides by stored looks which sources are due, so that a restart neither repeats nor skips one; the
-    service only gives it its turns.
+    service only gives it its turns. `is_any_down` looks whether a service is owed and down; it loads what speaks to
+    Docker, so that only the end asks.
     """
 
     round_command: Sequence[str]
@@ -35,6 +36,7 @@ class Service:
     jitter: timedelta
     data_dir: Path
     say: ReportProgress
+    is_any_down: Callable[[], bool]
     popen: Callable[[Sequence[str]], "subprocess.Popen[bytes]"] = subprocess.Popen
     _child: "subprocess.Popen[bytes] | None" = None
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -96,4 +98,4 @@ class Service:
         except subprocess.TimeoutExpired:
             child.kill()
             code = child.wait()
-        return 5 if code == 5 or any(debt.kept is None for debt in read_debts(self.data_dir / "owed")) else 0
+        return 5 if code == 5 or self.is_any_down() else 0
