@@ -26,10 +26,10 @@ class Owing:
     pid: Path
 
     def runs(self) -> bool:
-        return self.pid.exists()
+        return self.pid.is_file()
 
     def kill(self) -> None:
-        if self.pid.exists():
+        if self.pid.is_file():
             os.kill(int(self.pid.read_text()), signal.SIGKILL)
             self.pid.unlink()
 
@@ -38,9 +38,9 @@ class Owing:
 
     def write(self, *more: OwedService) -> None:
         words = {
-            "start": f"sleep 1000 & echo $! > {self.pid}",
+            "start": f"test ! -d {self.pid} || exit 9; sleep 1000 & echo $! > {self.pid}",
             "stop": "true",
-            "check": f"test -e {self.pid} && kill -0 $(cat {self.pid})",
+            "check": f"test -f {self.pid} && kill -0 $(cat {self.pid})",
         }
         services = (OwedService("command:llama", "command", "llama", commands=words), *more)
         debt = Debt(1, "unix:///nowhere/docker.sock", datetime.now(UTC) - timedelta(hours=1), services)
@@ -135,9 +135,27 @@ def test_on_a_read_only_disk_all_is_started_and_the_note_is_told(owing: Owing) -
         assert done.returncode == 1, done.stderr
         assert "could not be removed" in done.stderr
         assert owing.notes() == ["1.json"]
+        done = owing.scene.watcher("check-now")
+        assert done.returncode == 1, done.stderr
+        assert "still down" not in done.stderr
+        owing.kill()
+        owing.pid.mkdir()  # now it cannot be started again
+        assert owing.scene.watcher("check-now").returncode == 5
+        owing.pid.rmdir()
         subprocess.run(["mount", "-o", "remount,rw", str(owing.scene.data_dir)], check=True)
         assert owing.scene.watcher("restore").returncode == 0
         assert owing.notes() == []
+
+
+def test_a_note_that_cannot_be_removed_is_no_service_that_is_down(owing: Owing) -> None:
+    (owing.scene.data_dir / "owed").mkdir()
+    with disk_at(owing.scene.data_dir / "owed", "1m"):
+        owing.write()
+        subprocess.run(["mount", "-o", "remount,ro", str(owing.scene.data_dir / "owed")], check=True)
+        done = owing.scene.watcher("check-now")
+        assert owing.runs()
+        assert done.returncode == 0, done.stderr
+        assert _keys(owing) == []
 
 
 @pytest.mark.parametrize("command", [("check-now",), ("run",), ("trial", "run"), ("restore",)])
