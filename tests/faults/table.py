@@ -12,9 +12,17 @@ from importlib import import_module
 from tests.places import CHECKOUT
 
 MODULES: tuple[str, ...] = (
-    "test_deaths", "test_slow_stop", "test_displaced", "test_candidates", "test_keep", "test_images",
-    "test_disk", "test_clock_and_disk",
-)  # fmt: skip
+    "test_deaths",
+    "test_slow_stop",
+    "test_displaced",
+    "test_other_services",
+    "test_candidates",
+    "test_keep",
+    "test_images",
+    "test_disk",
+    "test_container_start",
+    "test_clock_and_disk",
+)
 """Test modules of this package that have `ROWS`, in the order of the page."""
 PAGE = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- fault matrix: made by `python -m tests.faults.table --write` -->", "<!-- end of the fault matrix -->"
@@ -25,7 +33,8 @@ class Row:
     """One kind of fault.
 
     Attributes:
-        group: what misbehaves: the program, Docker, the displaced service, the candidate, the disk, the clock.
+        group: what misbehaves: the program, its container, Docker, the displaced service, the candidate, the disk, the
+            clock.
         what: the fault, in words for a person.
         brings_back: what brings the service back.
         verdict: what the trial says afterwards.

@@ -33,13 +33,17 @@ class SystemdMachine:
 
     def run(self, *command: str, user: str = "root", check: bool = True) -> str:
         """Run a command in the machine and return what it said."""
+        code, said = self.told(*command, user=user)
+        assert code == 0 or not check, f"{command}: exit {code}\n{said}"
+        return said
+
+    def told(self, *command: str, user: str = "root") -> tuple[int, str]:
+        """Run a command in the machine and return its exit code and what it said."""
         runtime = f"/run/user/{1000 if user == ACCOUNT else 0}"
         code, output = self._container.exec_run(
             list(command), user=user, environment={"XDG_RUNTIME_DIR": runtime, "PYTHONPATH": "/site:/code"}
         )
-        said = str(output, "utf-8", "replace") if isinstance(output, bytes) else ""
-        assert code == 0 or not check, f"{command}: exit {code}\n{said}"
-        return said
+        return int(code or 0), str(output, "utf-8", "replace") if isinstance(output, bytes) else ""
 
     def python(self, code: str, user: str = "root") -> Any:
         """Run a piece of Python with the watcher's code in the machine; return the JSON that it prints last."""
@@ -100,6 +104,7 @@ def systemd_machine(engine: PrivateDaemon, more: Mapping[str, Any] | None = None
     places = {
         sysconfig.get_path("purelib"): "/site",
         str(CHECKOUT / "watcher"): "/code/watcher",
+        str(CHECKOUT / "migrations"): "/code/migrations",
         str(CHECKOUT / "systemd"): "/code/systemd",
         str(socket.parent): "/engine",
     }
