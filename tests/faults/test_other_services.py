@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,7 +153,8 @@ def _with_commands(scene: Scene, folder: Path) -> Iterator[OfCommands]:
         scene.wait_until(place.runs)
         yield place
     finally:
-        os.kill(int(pid.read_text()), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a test that failed may have left it down
+            os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def _with_systemd(scene: Scene, engine: PrivateDaemon) -> Iterator[OfSystemd]:
