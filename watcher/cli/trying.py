@@ -1,12 +1,13 @@
 """trial run, show, log, and restore: what touches the device."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from watcher.cli import exits
-from watcher.cli.call import Call, show_json
+from watcher.cli.call import Call, show, show_json
 from watcher.cli.watching import Json
 
 
@@ -17,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     trial.command("run")(trial_run)
     trial.command("show")(trial_show)
     trial.command("log")(trial_log)
+    trial.command("kit")(trial_kit)
     app.add_typer(trial, name="trial")
     app.command("restore")(restore)
 
@@ -116,6 +118,22 @@ def trial_log(
     for piece in read_log(data_dir / log):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
+    return exits.DONE
+
+
+def trial_kit(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into.")],
+) -> int:
+    """Write what is needed next: a compose file of what works, a report of what does not, or what is waited for."""
+    from watcher.jobs.kit import write_kit
+    from watcher.jobs.plan import answer_now
+
+    with context.obj.means() as means:
+        paths = write_kit(means, _found(means, number), answer_now(means, means.device()), out)
+    for path in paths:
+        show(str(path))
     return exits.DONE
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,22 +87,27 @@ class _Filler:
 
 
 def engine_spec(order: Order, profile: Profile, image_id: str, trial_id: int) -> ContainerSpec:
-    """Return the container of one start: the engine's settings with the profile laid over them."""
-    engine = order.engine.with_model_of(profile)
+    """Return the container of one start in a trial."""
+    spec = engine_spec_of(order.engine, profile, image_id, order.device.runtime)
+    return replace(spec, labels={LABEL: str(trial_id)})
+
+
+def engine_spec_of(engine: EngineSettings, profile: Profile, image: str, runtime: str) -> ContainerSpec:
+    """Return the container that an engine runs in: its settings with the profile laid over them."""
+    engine = engine.with_model_of(profile)
     fill = _Filler(engine)
     return ContainerSpec(
-        image=image_id,
+        image=image,
         entrypoint=fill(engine.entrypoint),
         args=fill((*engine.args, *profile.args)),
         env={**engine.env, **profile.env},
         mounts=engine.parsed_mounts(),
         writable=engine.writable,
-        runtime=order.device.runtime,
+        runtime=runtime,
         network=engine.network,
         ipc=engine.ipc,
         shm_bytes=engine.shm_size,
         memory_bytes=engine.memory,
         ulimits=engine.ulimits,
         allow=profile.allow,
-        labels={LABEL: str(trial_id)},
     )
