@@ -8,9 +8,12 @@ import pytest
 
 from tests.engines.build import HERE, llama_packages
 from tests.engines.gguf_model import write_model
+from tests.host.contract import is_well
 from tests.real.base_image import base_image, build_image
+from tests.real.compose import address_of, brought_up
 from tests.real.docker import CannotRunHere, PrivateDaemon
 from tests.real.scene import Scene, scene_with
+from watcher.trial.exchange import EngineClient
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -83,6 +86,20 @@ def test_a_healthy_engine_answers_streams_and_calls_the_tool(scene: Scene) -> No
     assert trial["bug"]["state"] == "unknown"
     assert "there is no torch inside" in said, "an engine without PyTorch says nothing about its bug"
     assert [start["profile"] for start in trial["starts"]] == ["recommended"]
+
+
+def test_the_compose_file_of_its_kit_brings_the_same_engine_up(scene: Scene, tmp_path: Path) -> None:
+    llama_image(scene.docker().client())
+    scene.table["engines"]["llama-cpp"]["ulimits"] = {}
+    number = str(tried(scene)["id"])
+    assert scene.watcher("trial", "kit", number, "--out", str(tmp_path / "kit")).returncode == 0
+    with brought_up(scene.docker(), tmp_path / "kit" / "compose.yaml") as container:
+        address = f"http://{address_of(container)}:8080"
+        scene.wait_until(lambda: is_well(address))
+        client = EngineClient(address, "watcher-trial", "/health")
+        assert client.complete().ok
+        assert client.call_tool().ok
+        client.close()
 
 
 @dataclass(frozen=True)

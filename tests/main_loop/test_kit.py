@@ -1,15 +1,12 @@
 """`trial kit`: a compose file that brings the same engine up, a report without secrets, what is waited for."""
 
-import os
-import subprocess
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
+from tests.host.contract import is_well
 from tests.main_loop.one_trial import IMAGE, scene_of
+from tests.real.compose import address_of, brought_up
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import Scene
 from tests.real.stub_engine import StubMode
@@ -33,41 +30,16 @@ def kit_of(engine: PrivateDaemon, folder: Path, mode: StubMode) -> tuple[Scene, 
     return scene, files
 
 
-@pytest.fixture
-def compose(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[list[str]]:
-    command = ["docker-compose", "-p", "kit", "-f", str(tmp_path / "kit" / "compose.yaml")]
-    environment = {**os.environ, "DOCKER_HOST": clean_engine.url, "HF_TOKEN": SECRET}
-    yield command
-    subprocess.run([*command, "down", "-v", "-t", "1"], env=environment, capture_output=True, check=False)
-
-
-def test_what_works_is_brought_up_again_by_its_compose_file(
-    clean_engine: PrivateDaemon, tmp_path: Path, compose: list[str]
-) -> None:
+def test_what_works_is_brought_up_again_by_its_compose_file(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
     scene, files = kit_of(clean_engine, tmp_path, "healthy")
     assert set(files) == {"compose.yaml"}
-    service = yaml.safe_load(files["compose.yaml"])["services"]["vllm"]
-    service["ports"] = ["127.0.0.1:0:8000"]  # a free port of this machine
-    (tmp_path / "kit" / "compose.yaml").write_text(yaml.safe_dump({"version": "3.9", "services": {"vllm": service}}))
-    environment = {**os.environ, "DOCKER_HOST": clean_engine.url, "HF_TOKEN": SECRET}
-    done = subprocess.run([*compose, "up", "-d"], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (container,) = clean_engine.client().containers.list(filters={"label": "com.docker.compose.project=kit"})
-
-    def is_well() -> bool:
-        container.reload()
-        (place,) = container.attrs["NetworkSettings"]["Networks"].values()
-        try:
-            return bool(urllib.request.urlopen(f"http://{place['IPAddress']}:8000/health", timeout=2).status == 200)
-        except OSError:
-            return False
-
-    scene.wait_until(is_well)
-    host = container.attrs["HostConfig"]
-    assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], ["DAC_READ_SEARCH"])
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
-    assert f"HF_TOKEN={SECRET}" in container.attrs["Config"]["Env"]
-    assert "PRICE=5$" in container.attrs["Config"]["Env"]
+    with brought_up(clean_engine, tmp_path / "kit" / "compose.yaml", HF_TOKEN=SECRET) as container:
+        scene.wait_until(lambda: is_well(f"http://{address_of(container)}:8000"))
+        host = container.attrs["HostConfig"]
+        assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], ["DAC_READ_SEARCH"])
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert f"HF_TOKEN={SECRET}" in container.attrs["Config"]["Env"]
+        assert "PRICE=5$" in container.attrs["Config"]["Env"]
 
 
 def test_what_fails_makes_a_report_that_can_be_handed_on(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
