@@ -121,6 +121,17 @@ def test_all_that_is_owed_comes_back_and_the_debt_is_gone(docker: DockerWorld, t
     assert restored(docker, tmp_path) == {}
 
 
+def test_a_draft_of_a_killed_program_is_removed_unless_a_trial_is_alive(docker: DockerWorld, tmp_path: Path) -> None:
+    (tmp_path / "owed").mkdir()
+    draft = tmp_path / "owed" / "7.tmp"
+    draft.write_text('{"schema": "watcher/ow')
+    with Lease(tmp_path):
+        restored(docker, tmp_path)
+        assert draft.exists(), "its owner may be writing it"
+    assert restored(docker, tmp_path) == {}
+    assert not draft.exists()
+
+
 def test_a_trial_that_died_before_it_owed_anything_is_removed(docker: DockerWorld, tmp_path: Path) -> None:
     docker.host.start(docker.spec())
     assert restored(docker, tmp_path) == {}

@@ -58,6 +58,16 @@ def clear_debt(folder: Path, trial_id: int) -> None:
         raise HostError("a paid owed file could not be removed", trial=trial_id, cause=error.strerror) from None
 
 
+def clear_drafts(folder: Path) -> None:
+    """Remove what programs left that were killed while they wrote: nothing had been stopped by then.
+
+    Only for who holds the lease: nobody else writes.
+    """
+    with contextlib.suppress(OSError):
+        for draft in folder.glob("*.tmp"):
+            draft.unlink(missing_ok=True)
+
+
 def _path(folder: Path, trial_id: int) -> Path:
     return folder / f"{trial_id}.json"
 

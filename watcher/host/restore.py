@@ -10,7 +10,7 @@ from watcher.errors import HostError, LeaseHeld
 from watcher.host.clock import SystemClock
 from watcher.host.engine import Engine
 from watcher.host.lease import Lease
-from watcher.host.owed import broken_debts, clear_debt, read_debts, write_debt
+from watcher.host.owed import broken_debts, clear_debt, clear_drafts, read_debts, write_debt
 from watcher.host.paid import better_told, down_report, is_paid, needs_start, stop_patience
 from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
@@ -74,6 +74,7 @@ def restore_all(
             payment.pay(clock.monotonic() + timeout_seconds)
             payment.look_at(owed_at_first)
             if alone:
+                clear_drafts(folder)
                 with contextlib.suppress(OSError):
                     (data_dir / CANCEL).unlink(missing_ok=True)
     return (*payment.reports.values(), *(_unreadable(path) for path in broken_debts(folder)))
