@@ -96,17 +96,18 @@ class Scene:
         """
         self.wait_until(self.assistant_is_healthy, seconds=20)
         state = self.assistant()
-        assert state["State"]["Running"]
-        assert state["HostConfig"]["RestartPolicy"] == OWN_POLICY
+        assert state["State"]["Running"], "it does not run"
+        assert state["HostConfig"]["RestartPolicy"] == OWN_POLICY, state["HostConfig"]["RestartPolicy"]
         self.assert_nothing_is_left()
 
     def assert_nothing_is_left(self, services: Collection[str] = (ASSISTANT,)) -> None:
         client = self.docker().client()
         names = [str(container.name) for container in client.containers.list(all=True)]
         assert sorted(names) == sorted(services), f"left over: {names}"
-        assert not [network.name for network in client.networks.list() if "watcher" in str(network.name)]
-        assert not [tag for image in client.images.list() for tag in image.tags if "watcher-keep" in tag]
-        assert not list((self.data_dir / "owed").glob("*"))
+        networks = [network.name for network in client.networks.list() if "watcher" in str(network.name)]
+        tags = [tag for image in client.images.list() for tag in image.tags if "watcher-keep" in tag]
+        left = [*networks, *tags, *(self.data_dir / "owed").glob("*")]
+        assert not left, f"left over: {left}"
 
     @staticmethod
     def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
