@@ -6,6 +6,8 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
                     die-after-ready
                     as it comes up: fork-away | thread-bomb | flood | crash-loop | fill-files | tls
                     to each question: garbage | endless-body | endless-headers | redirect | closes | hang-requests
+    STUB_BAD_STARTS numbers of the starts, as 0,4,5, that fail with the assert whatever the mode (none)
+    STUB_COUNT      file on a writable mount in which starts are counted for that (/count/starts)
     STUB_DELAY      seconds until it is ready or fails (0.3)
     STUB_LIFE       seconds after readiness until `die-after-ready` dies (2)
     STUB_TOOLS      `none`: it never calls a tool (calls)
@@ -121,6 +123,17 @@ def crash_again_and_again() -> None:
         time.sleep(0.5)
 
 
+def is_bad_start() -> bool:
+    """Count this start, and return whether it is one of those that fail."""
+    wanted = os.environ.get("STUB_BAD_STARTS", "")
+    if not wanted:
+        return False
+    with Path(os.environ.get("STUB_COUNT", "/count/starts")).open("a") as file:
+        number = file.tell()
+        file.write(".")
+    return str(number) in wanted.split(",")
+
+
 def come_up(served: str, port: int) -> None:
     say("version 0.0.0 of the stub", process="APIServer")
     say("Starting to load model")
@@ -129,6 +142,8 @@ def come_up(served: str, port: int) -> None:
         held[offset] = 1
     time.sleep(DELAY)
     say("Loading weights took 0.1 seconds")
+    if is_bad_start():
+        fail(ASSERT)
     match MODE:
         case "assert":
             fail(ASSERT)

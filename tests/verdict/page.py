@@ -16,10 +16,13 @@ from watcher.verdict.classes import CLASSES, DETAILS, owner_of
 from watcher.verdict.judge import judge
 from watcher.verdict.rungs import Rungs, StartSeen
 from watcher.verdict.signatures import SIGNATURES
+from watcher.verdict.statistics import chance_hidden, percent
 
 PAGE = CHECKOUT / "docs" / "verdict.md"
 STATIC = (None, BugState.PRESENT, BugState.FIXED)
 PROBE = ((None, False), (BugState.PRESENT, True), (BugState.FIXED, True))
+RUNS = (1, 5, 10, 20, 60)
+BEFORE = ((1, 0), (1, 9), (3, 7), (5, 5), (10, 0))
 LOG = (None, BugState.UNKNOWN, BugState.PRESENT, BugState.FIXED)
 
 
@@ -70,7 +73,21 @@ def signatures_table() -> str:
     return _table(("signature", "says", "class", "role", "weight"), told)
 
 
-TABLES = {"rungs": rungs_table, "classes": classes_table, "signatures": signatures_table}
+def repeats_table() -> str:
+    head = ("the fault was seen before in", *(f"{runs} clean" for runs in RUNS))
+    rows = [
+        (f"{failures} of {failures + clean} starts", *(percent(chance_hidden(failures, clean, runs)) for runs in RUNS))
+        for failures, clean in BEFORE
+    ]
+    return _table(head, rows)
+
+
+TABLES = {
+    "rungs": rungs_table,
+    "repeats": repeats_table,
+    "classes": classes_table,
+    "signatures": signatures_table,
+}
 
 
 def page_with_tables(text: str) -> str:

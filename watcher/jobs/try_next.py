@@ -15,6 +15,7 @@ from watcher.model.container import LocalImage
 from watcher.model.trial import Candidate, Outcome, Stage, Trial
 from watcher.model.verdict import StaticReading, StaticRecord
 from watcher.planner.boot import gpu_failures
+from watcher.planner.history import earlier_starts
 from watcher.planner.versions import public
 from watcher.store import candidates as candidate_store
 from watcher.store import statics, trials
@@ -112,7 +113,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
     settings = means.settings
     with means.store.reading() as tx:
         quarantined = is_quarantined(tx, trial.device_state.boot_id)
-        failures = gpu_failures(trials.trials(tx), trial.device_state.boot_id)
+        before = trials.trials(tx)
     policy = settings.trial.bring_up
     laying = laying_of(means, wish.candidate.overlay) if wish.candidate.overlay else None
     return Order(
@@ -128,7 +129,8 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         unless_present=policy == "unless-present",
         force=wish.force,
         quarantined=quarantined,
-        gpu_failures=failures,
+        gpu_failures=gpu_failures(before, trial.device_state.boot_id),
+        earlier=earlier_starts(before, trial, settings.bug.failure_class),
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
         level=wish.level or settings.acceptance.level,
         keep=wish.keep,

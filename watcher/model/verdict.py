@@ -130,6 +130,21 @@ class ProbeReading:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierStarts:
+    """What earlier starts with one profile showed of the bug's failure, on this device and with this setup.
+
+    Attributes:
+        failures: how many ended in the bug's own failure class; `clean` how many worked.
+        shown_by: fingerprints of the contents that showed it on the present device state.
+    """
+
+    profile: str
+    failures: int
+    clean: int
+    shown_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One line of proof. `signature` and `line` are None for rungs that have none."""
 

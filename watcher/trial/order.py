@@ -12,6 +12,7 @@ from watcher.config.engines import EngineSettings, Profile
 from watcher.config.settings import DeviceSection, TrialSection
 from watcher.model.container import ContainerSpec
 from watcher.model.trial import Candidate
+from watcher.model.verdict import EarlierStarts
 from watcher.trial.overlaying import Laying
 
 LABEL = "watcher.trial"
@@ -30,6 +31,7 @@ class Order:
         force: lifts what `--force` lifts in preflight: heat, memory and quarantine.
         keep: an engine that works is left running in place of what it displaced.
         gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
+        earlier: what starts in earlier trials on this device showed of the bug.
     """
 
     candidate: Candidate
@@ -45,6 +47,7 @@ class Order:
     force: bool = False
     quarantined: bool = False
     gpu_failures: int = 0
+    earlier: tuple[EarlierStarts, ...] = ()
     keep: bool = False
     soak: timedelta = timedelta(0)
     level: str = "minimum"

@@ -43,7 +43,7 @@ class Runner:
 
     def run(self, trial: Trial) -> Trial:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
-        seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures)
+        seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures, earlier=self.order.earlier)
         stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:

@@ -6,7 +6,16 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings, Profile
 from watcher.model.container import Debt, KeptEngine, LocalImage, OwedService
 from watcher.model.trial import Acceptance, Outcome, Start, Trial
-from watcher.model.verdict import BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading, Verdict
+from watcher.model.verdict import (
+    BugState,
+    EarlierStarts,
+    Evidence,
+    FailureClass,
+    ProbeReading,
+    Rung,
+    StaticReading,
+    Verdict,
+)
 from watcher.planner.boot import confirmation, doubt
 from watcher.trial.machine import Progress
 from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, judge
@@ -16,7 +25,8 @@ from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, jud
 class Seen:
     """Gathered by the stages, in their order.
 
-    `gpu_failures` is how many starts failed on this boot before, in a way that may leave memory mapped.
+    `gpu_failures` is how many starts failed on this boot before, in a way that may leave memory mapped; `earlier` what
+    starts in earlier trials showed of the bug.
     `away_seconds` runs from the stop until all were seen running again; `stopping` was told to stop, and is not known
     to have stopped yet. `pulling` is the last line of a pull that is under way, or that failed.
     """
@@ -33,13 +43,15 @@ class Seen:
     logs: list[str | None] = field(default_factory=list)
     extra: list[Evidence] = field(default_factory=list)
     gpu_failures: int = 0
+    earlier: tuple[EarlierStarts, ...] = ()
     acceptance: Acceptance | None = None
     left_out: bool = False
     stopped_at: float | None = None
     stopping: OwedService | None = None
     away_seconds: float | None = None
 
-    def verdict(self) -> Verdict:
+    def verdict(self, content: str = "") -> Verdict:
+        """Return the verdict as things stand; `content` is the candidate's fingerprint."""
         return judge(
             Rungs(
                 static=self.static,
@@ -47,6 +59,8 @@ class Seen:
                 starts=tuple(self.starts),
                 bug=self.bug,
                 skipped_because_present=self.left_out,
+                earlier=self.earlier,
+                content=content,
             )
         )
 
@@ -78,7 +92,7 @@ def as_record(trial: Trial, progress: Progress, seen: Seen) -> Trial:
 
 def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     """Return the ended trial with its outcome and, where the bench did not fail, its two answers."""
-    verdict = seen.verdict()
+    verdict = seen.verdict(trial.candidate.fingerprint)
     outcome = outcome_of(progress, verdict)
     ended = replace(trial, outcome=outcome, starts=start_records(seen), basis=verdict.basis)
     evidence = tuple(dict.fromkeys((*verdict.evidence, *seen.extra)))  # several starts say the same thing once

@@ -7,7 +7,9 @@ from watcher.config.bugs import BugSettings
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Finding, Rung, Verdict
 from watcher.verdict.classes import depends_on_profile, is_bench
 from watcher.verdict.lines import shown
+from watcher.verdict.repeated import is_fixed_by, not_seen_in
 from watcher.verdict.rungs import Rungs, StartSeen
+from watcher.verdict.statistics import k_of_n
 
 __all__ = ["Rungs", "StartSeen", "bring_up_of", "failure_of", "judge", "may_another_profile_help"]
 
@@ -115,7 +117,9 @@ def _bug(rungs: Rungs) -> _Bug:
     if on_device:
         state = on_device.pop()
         return _Bug(state, f"the bug is {state.value}: seen on the device", _agreeing(seen, state))
-    return _Bug(static, _without_device(rungs, static), basis)
+    if static is not BugState.UNKNOWN:
+        return _Bug(static, f"the bug is {static.value} by the bytes of the build", basis)
+    return _by_repeats(rungs)
 
 
 def _is_fixed(state: BugState) -> bool:
@@ -133,11 +137,14 @@ def _two_copies(rungs: Rungs) -> str:
     return f"whether the bug is there is unknown: the rungs saw two different copies ({read}; {loaded})"
 
 
-def _without_device(rungs: Rungs, static: BugState) -> str:
-    if static is not BugState.UNKNOWN:
-        return f"the bug is {static.value} by the bytes of the build"
+def _by_repeats(rungs: Rungs) -> _Bug:
+    """Return what is left to say where no rung saw anything: clean starts against what earlier ones showed."""
+    seen = not_seen_in(rungs)
+    if seen is not None and is_fixed_by(rungs, seen):
+        return _Bug(BugState.FIXED, f"the bug is taken for fixed by clean starts alone: {seen}", (Rung.BRING_UP,))
     reasons = [said.reason for said in (rungs.static, rungs.probe) if said and said.reason]
-    return "whether the bug is there is unknown" + (f" ({'; '.join(reasons)})" if reasons else "")
+    told = "whether the bug is there is unknown" + (f" ({'; '.join(reasons)})" if reasons else "")
+    return _Bug(BugState.UNKNOWN, told if seen is None else f"{told}: {seen}")
 
 
 def _deciding_index(rungs: Rungs) -> int | None:
@@ -170,15 +177,23 @@ def _failure_class(rungs: Rungs, start: StartSeen | None) -> FailureClass | None
 def _bring_up_reason(rungs: Rungs, start: StartSeen | None, failure_class: FailureClass | None) -> str:
     if start is None:
         return "the engine was not started" + (" because of it" if rungs.skipped_because_present else "")
+    with_profile = f"with profile {start.profile}{_counted(rungs, start)}"
     if start.works:
-        return f"the engine works with profile {start.profile}" + (
-            f", but {start.shortfall}" if start.shortfall else ""
-        )
+        return f"the engine works {with_profile}" + (f", but {start.shortfall}" if start.shortfall else "")
     if failure_class is None:
         return "the start was ended before it could tell"
-    return (
-        f"the engine fails with profile {start.profile} at {start.stage.value} ({failure_class.value}): {_why(start)}"
-    )
+    return f"the engine fails {with_profile} at {start.stage.value} ({failure_class.value}): {_why(start)}"
+
+
+def _counted(rungs: Rungs, start: StartSeen) -> str:
+    """Return how many of several starts with this profile ended alike, and how the others failed."""
+    alike = bring_up_of(start)
+    told = [one for one in rungs.starts if one.profile == start.profile and bring_up_of(one) is not BringUp.UNTRIED]
+    if len(told) < 2:
+        return ""
+    failed = dict.fromkeys(one.value for one in (failure_of(each, rungs.bug) for each in told) if one)
+    others = f"; the others fail ({', '.join(failed)})" if alike is BringUp.WORKS and failed else ""
+    return f" in {k_of_n(sum(bring_up_of(one) is alike for one in told), len(told))}{others}"
 
 
 def _why(start: StartSeen) -> str:

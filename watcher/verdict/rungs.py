@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from watcher.config.bugs import BugSettings
 from watcher.model.trial import Stage
-from watcher.model.verdict import FailureClass, Finding, LogReading, ProbeReading, StaticReading
+from watcher.model.verdict import EarlierStarts, FailureClass, Finding, LogReading, ProbeReading, StaticReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,10 @@ class StartSeen:
 class Rungs:
     """All that is known of one candidate on one device state.
 
-    `skipped_because_present`: no engine was started, because an earlier rung had shown the bug.
+    Attributes:
+        skipped_because_present: no engine was started, because an earlier rung had shown the bug.
+        earlier: what starts in earlier trials on this device showed, per profile.
+        content: fingerprint of the candidate.
     """
 
     bug: BugSettings
@@ -74,3 +77,5 @@ class Rungs:
     probe: ProbeReading | None = None
     starts: tuple[StartSeen, ...] = ()
     skipped_because_present: bool = False
+    earlier: tuple[EarlierStarts, ...] = ()
+    content: str = ""
