@@ -18,6 +18,7 @@ from watcher.model.budget import Budget
 from watcher.model.facts import SourceState, Traffic
 from watcher.model.notice import NoticeKind
 from watcher.model.trial import Overlay
+from watcher.model.verdict import BugState, ProbeReading
 from watcher.store import candidates, database, facts, migrate, outbox, trials
 from watcher.store.database import open_store
 from watcher.store.tables import metadata
@@ -141,6 +142,30 @@ def test_the_candidates_of_0002_have_no_overlay_in_0003(tmp_path: Path) -> None:
         assert (trial.candidate.image, trial.candidate.overlay) == (before.image, None)
         (kept,) = candidates.upsert_candidates(tx, [laid])
         assert kept.overlay == OVERLAY
+    store.close()
+
+
+def test_the_trials_of_0003_are_of_no_version_of_the_signatures_in_0004(tmp_path: Path) -> None:
+    with sqlite3.connect(migrated(tmp_path, "0003")) as connection:
+        connection.execute(
+            "INSERT INTO candidates (engine, fingerprint, image, source, compatible, reasons, due, baseline, skipped)"
+            " VALUES ('vllm', 'f1', 'example/vllm:f1', '', 0, '[]', 0, 0, 0)"
+        )
+        connection.execute(
+            "INSERT INTO trials (candidate_id, candidate, device_state, bug_id, started_at, stage, bug, bring_up,"
+            " reason, starts, evidence, basis, displaced, owed, by_hand, setup) VALUES (1, ?, ?, 'cuda-allocator',"
+            " '2026-11-02T12:00:00.000000+00:00', 'done', 'unknown', 'untried', '', '[]', '[]', '[]', '[]',"
+            " '[]', 0, '')",
+            (CANDIDATE_OF_0002, '{"l4t": "36.4.4", "driver": null, "boot_id": null}'),
+        )
+    connection.close()
+    store = open_store(tmp_path)
+    probe = ProbeReading(BugState.FIXED, True, "clean")
+    with store.transaction() as tx:
+        (trial,) = trials.trials(tx)
+        assert (trial.signatures, trial.probe) == (None, None)
+        trials.record_trial(tx, replace(trial, signatures="abc", probe=probe), NOON)
+        assert trials.trial(tx, 1) == replace(trial, signatures="abc", probe=probe)
     store.close()
 
 

@@ -27,7 +27,7 @@ from watcher.store import outbox, trials
 from watcher.store.database import Transaction
 
 SOURCE_FAILED, SOURCE_RECOVERED, NEWS, TRIAL, OWED = "source-failed", "source-recovered", "news", "trial", "owed"
-PLANNED = "planned"
+PLANNED, WITHDRAWN = "planned", "withdrawn"
 """Topics of notices: what their subjects are the names or ids of; of a planned trial its candidate and start."""
 
 
@@ -110,7 +110,10 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
         planned=tuple(_planned(tx, means, notices)),
         owed=owed_reports(means.data_dir),
         ailments=tuple(one for one in ailing.values() if one is not None),
-        remarks=tuple(f"{name} was ill when it was looked at, and is well now" for name in ailing if not ailing[name]),
+        remarks=(
+            *_withdrawals(tx, notices),
+            *(f"{name} was ill when it was looked at, and is well now" for name in ailing if not ailing[name]),
+        ),
     )
 
 
@@ -120,6 +123,13 @@ def _ailing(means: Means, notices: Sequence[Notice]) -> dict[str, Ailment | None
         return {}
     now = {one.service: one for one in ailments(means)}
     return {name: now.get(name) for name in names}
+
+
+def _withdrawals(tx: Transaction, notices: Sequence[Notice]) -> Iterator[str]:
+    for number in dict.fromkeys(int(one) for one in _subjects(notices, WITHDRAWN)):
+        trial, reason = trials.trial(tx, number), trials.withdrawal_of(tx, number)
+        if trial is not None and reason is not None:
+            yield f"The verdict of trial {number} ({trial.candidate.title}) is withdrawn: {reason}"
 
 
 def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[PlannedTrial]:

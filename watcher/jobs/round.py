@@ -12,6 +12,7 @@ from watcher.jobs.announce import announce
 from watcher.jobs.check import due_sources, look_at
 from watcher.jobs.foretell import foretell
 from watcher.jobs.health import note_stale
+from watcher.jobs.judge_again import judge_again
 from watcher.jobs.means import Means
 from watcher.jobs.plan import Plan, answer_now, make_plan, meanings
 from watcher.jobs.publish import publish
@@ -44,6 +45,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     """Do one round. `sources` None: all by hand, those whose time has come on the schedule."""
     started = means.clock.now()
     restored = settle_dead_trials(means)
+    judge_again(means)
     if sources is None:
         sources = due_sources(means, started) if scheduled else means.settings.sources
     spread = min(SPREAD, means.settings.schedule.jitter) if scheduled else timedelta(0)

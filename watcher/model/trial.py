@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from watcher.model.device import DeviceState
-from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Rung
+from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung
 
 
 class Stage(StrEnum):
@@ -169,3 +169,6 @@ class Trial:
     by_hand: bool = False
     setup: str = ""
     """Hash of model, profiles and mounts: a change makes the same content due again."""
+    signatures: str | None = None
+    """Version of the signatures by which its logs were judged last; None for trials from before it was kept."""
+    probe: ProbeReading | None = None

@@ -6,7 +6,7 @@ from watcher.model.device import DeviceState
 from watcher.model.facts import EventKind, Fact, FactKind, LookError
 from watcher.model.notice import NoticeKind
 from watcher.model.trial import Acceptance, Candidate, Outcome, Overlay, ServiceReport, Stage, Start
-from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Rung, StaticReading
+from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading
 from watcher.store.columns import Details, Json, Moment, Named, Written
 
 metadata = MetaData(
@@ -157,6 +157,8 @@ trials = Table(
     Column("owed", Json(tuple[ServiceReport, ...]), nullable=False),
     Column("by_hand", Boolean, nullable=False),
     Column("setup", Written, nullable=False),
+    Column("signatures", Written),
+    Column("probe", Json(ProbeReading)),
     Index("ix_trials_unfinished", "id", sqlite_where=text("stage != 'done'")),  # serves unfinished_trials
     sqlite_autoincrement=True,
 )

@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, text, update
+from sqlalchemy import Row, Select, and_, delete, insert, select, text, update
 
-from watcher.model.trial import Stage, Trial
+from watcher.model.trial import Outcome, Stage, Trial
 from watcher.store.candidates import candidates, set_skipped, upsert_candidates
 from watcher.store.database import Transaction
 from watcher.store.tables import journal, meta
@@ -18,6 +18,7 @@ __all__ = [
     "candidates",
     "get_meta",
     "journal_of",
+    "judged_by_others",
     "new_trial",
     "record_trial",
     "set_meta",
@@ -26,6 +27,8 @@ __all__ = [
     "trials",
     "unfinished_trials",
     "upsert_candidates",
+    "withdraw_verdict",
+    "withdrawal_of",
 ]
 _FIELDS = tuple(field.name for field in fields(Trial) if field.name != "id")
 
@@ -72,6 +75,26 @@ def unfinished_trials(tx: Transaction) -> tuple[Trial, ...]:
     """Return the trials that did not reach their end, oldest first."""
     # written out, not bound: only so does SQLite see that the partial index fits
     return _found(tx, select(table).where(text("stage != 'done'")).order_by(table.c.id))
+
+
+def judged_by_others(tx: Transaction, bug_id: str, signatures: str, limit: int) -> tuple[Trial, ...]:
+    """Return trials of a bug that started an engine and were judged by other signatures than these, newest first."""
+    is_other = table.c.signatures.is_distinct_from(signatures)
+    ended = and_(table.c.stage == Stage.DONE, table.c.outcome == Outcome.VERDICT, text("starts != '[]'"))
+    query = select(table).where(ended, table.c.bug_id == bug_id, is_other)
+    return _found(tx, query.order_by(table.c.id.desc()).limit(limit))
+
+
+def withdraw_verdict(tx: Transaction, judged: Trial, reason: str, at: datetime) -> None:
+    """Keep another verdict on a trial that has ended; `reason` says what it said before."""
+    record_trial(tx, judged, at)
+    _note(tx, judged.id, StageChange(judged.stage, judged.stage, reason, at))
+
+
+def withdrawal_of(tx: Transaction, trial_id: int) -> str | None:
+    """Return why the verdict on a trial was changed last, None where it never was."""
+    changes = (one.reason for one in reversed(journal_of(tx, trial_id)) if one.old is one.new is Stage.DONE)
+    return next(changes, None)
 
 
 def journal_of(tx: Transaction, trial_id: int) -> tuple[StageChange, ...]:

@@ -65,3 +65,14 @@ def read_log(path: Path) -> Iterator[bytes]:
         return
     except FileNotFoundError:
         return
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a kept log is there, and was written to its end."""
+    try:
+        with gzip.open(path, "rb") as file:
+            while file.read1(_PIECE):
+                pass
+    except (OSError, EOFError, zlib.error):  # BadGzipFile is an OSError
+        return False
+    return True

@@ -19,6 +19,7 @@ from watcher.model.verdict import (
 from watcher.planner.boot import confirmation, doubt
 from watcher.trial.machine import Progress
 from watcher.verdict.judge import Rungs, StartSeen, bring_up_of, failure_of, judge
+from watcher.verdict.signatures import VERSION
 
 
 @dataclass(slots=True)
@@ -94,7 +95,14 @@ def with_verdict(trial: Trial, progress: Progress, seen: Seen) -> Trial:
     """Return the ended trial with its outcome and, where the bench did not fail, its two answers."""
     verdict = seen.verdict(trial.candidate.fingerprint)
     outcome = outcome_of(progress, verdict)
-    ended = replace(trial, outcome=outcome, starts=start_records(seen), basis=verdict.basis)
+    ended = replace(
+        trial,
+        outcome=outcome,
+        starts=start_records(seen),
+        basis=verdict.basis,
+        signatures=VERSION,
+        probe=seen.probe,
+    )
     evidence = tuple(dict.fromkeys((*verdict.evidence, *seen.extra)))  # several starts say the same thing once
     if outcome is not Outcome.VERDICT:
         reason = progress.reason or verdict.reason
