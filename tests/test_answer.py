@@ -10,7 +10,7 @@ from tests.planner.worlds import HOUR, NOW, candidate, oci, orin, tag, trial, vl
 from watcher.answer import stand
 from watcher.config.bugs import BugSettings, read_bug
 from watcher.config.sources import GitHubReleasesConfig, SimpleIndexConfig
-from watcher.model.answer import Answer
+from watcher.model.answer import Answer, Flip
 from watcher.model.facts import Fact, FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Overlay, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticReading, StaticRecord
@@ -138,6 +138,31 @@ def test_a_later_failure_of_the_same_candidate_takes_nothing_away() -> None:
     assert (got.bring_up, got.trial_id, got.since) == (BringUp.WORKS, 1, NOW - 9 * HOUR)
     assert "trial 2" in got.headline
     assert "regression" not in answer(candidates=[NEW], trials=[works]).headline
+
+
+def test_a_regression_says_what_moved() -> None:
+    works = trial(OLD, bring_up=BringUp.WORKS, bug=BugState.FIXED, ended=NOW - 9 * HOUR, number=1)
+    fails = trial(NEW, ended=NOW - HOUR, number=2)
+    read = [image(OLD, BugState.FIXED, "2.8.0"), image(NEW, BugState.PRESENT, "2.9.1")]
+    got = answer(candidates=[NEW, OLD], trials=[works, fails], statics=read)
+    moved = ("torch 2.8.0 → 2.9.1", "vLLM 0.9.3 → 0.33.0", f"image {OLD.image} → {NEW.image}")
+    assert got.flip == Flip(1, 2, moved, is_regression=True)
+    assert f"failed later, a regression (moved: {', '.join(moved)})" in got.headline
+    assert answer(candidates=[OLD], trials=[works]).flip is None
+
+
+def test_what_worked_on_an_older_l4t_and_fails_now_is_a_regression_too() -> None:
+    works = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.FIXED, ended=NOW - 9 * HOUR, device=orin("36.4.3"))
+    got = answer(candidates=[NEW], trials=[works, trial(NEW, ended=NOW - HOUR, number=2)])
+    assert (got.bring_up, got.trial_id) == (BringUp.FAILS, 2)
+    assert "; trial 1 worked, a regression (moved: L4T 36.4.3 → 36.4.4)" in got.headline
+
+
+def test_a_standing_bug_that_a_later_trial_does_not_see_is_no_flip() -> None:
+    seen = trial(NEW, bring_up=BringUp.WORKS, basis=(Rung.BRING_UP,), ended=NOW - 5 * HOUR)
+    later = trial(NEW, bring_up=BringUp.WORKS, bug=BugState.UNKNOWN, number=2)
+    got = answer(candidates=[NEW], trials=[seen, later])
+    assert (got.bug, got.trial_id, got.flip) == (BugState.PRESENT, 2, None)
 
 
 def test_a_failure_before_the_success_or_of_an_older_candidate_is_no_regression() -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings
 from watcher.config.sources import SourceConfig
-from watcher.model.answer import Answer, Waiting
+from watcher.model.answer import Answer, Flip, Waiting
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Trial
@@ -17,6 +17,7 @@ from watcher.model.verdict import BringUp, BugState, FailureClass, Rung, StaticR
 from watcher.planner.boot import confirmation, doubt_about, tried_again
 from watcher.planner.candidates import newest_first
 from watcher.planner.compatibility import jetpack_line
+from watcher.planner.flips import ended, flip_between, last_flip
 from watcher.planner.ledger import Fix, Ledger, probed_wheels, seen_here, standing
 from watcher.planner.pins import resolved
 from watcher.planner.upgrade import best_upgrade
@@ -80,7 +81,8 @@ def stand(
     shown = newest_first(one for one in ledger.candidates if one.engine == engine.id)
     tried = _tried(ledger, shown, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
-    view = _View(ledger, shown, place, _to_try(shown, tried), _to_confirm(place, trials, device))
+    flip = _flip(ledger, place, trials)
+    view = _View(ledger, shown, place, _to_try(shown, tried), _to_confirm(place, trials, device), flip)
     return Answer(
         device=device.name,
         bug_id=bug.id,
@@ -95,6 +97,7 @@ def stand(
         waits_for=tuple(_waits_for(view)),
         next_step=_next_step(view, auto_missing, stale or {}),
         stale=dict(stale or {}),
+        flip=flip,
     )
 
 
@@ -154,7 +157,7 @@ class _View:
     """What the words are made from; `shown` are the engine's candidates, newest first.
 
     `to_try` is the newest that this device could use, where it was not tried yet; `to_confirm` says how to make sure of
-    weak evidence.
+    weak evidence; `flip` what moved when the answer became another.
     """
 
     ledger: Ledger
@@ -162,6 +165,7 @@ class _View:
     place: _Place
     to_try: Candidate | None
     to_confirm: str | None
+    flip: Flip | None
 
 
 def _still_there(candidates: Sequence[Candidate], facts: Sequence[tuple[str, KnownFact]]) -> tuple[Candidate, ...]:
@@ -195,7 +199,7 @@ def _tried(ledger: Ledger, shown: Sequence[Candidate], trials: Sequence[Trial]) 
     """
     listed = {one.fingerprint: one for one in shown}
     found: dict[str, list[Trial]] = {}
-    for trial in sorted(trials, key=_ended):
+    for trial in sorted(trials, key=ended):
         is_image = trial.candidate.engine == ledger.engine.id and trial.candidate.overlay is None
         is_ours = is_image and trial.bug_id == ledger.bug.id
         if is_ours and trial.outcome is Outcome.VERDICT and trial.device_state.key == ledger.device.state.key:
@@ -219,7 +223,7 @@ def _place_of_tried(tried: Sequence[_Tried]) -> _Place | None:
         candidate=chosen.candidate,
         trial=deciding,
         basis=deciding.basis,
-        since=_ended(alike[0]),
+        since=ended(alike[0]),
         artefact=chosen.candidate.image,
         regression=_regression(tried[: tried.index(chosen) + 1], deciding) if chosen.works else None,
     )
@@ -236,7 +240,16 @@ def _bug_of(chosen: _Tried, deciding: Trial) -> BugState:
 def _regression(tried: Sequence[_Tried], deciding: Trial) -> Trial | None:
     """Return the last failure, after what works, of the same candidate or a newer one."""
     failed = (one for each in tried for one in each.trials if one.bring_up is BringUp.FAILS)
-    return max((one for one in failed if _ended(one) > _ended(deciding)), key=_ended, default=None)
+    return max((one for one in failed if ended(one) > ended(deciding)), key=ended, default=None)
+
+
+def _flip(ledger: Ledger, place: _Place, trials: Sequence[Trial]) -> Flip | None:
+    """Return the regression from what works, else how the trials on this device came to what the answer says."""
+    if place.trial is None or place.trial.candidate.overlay is not None:
+        return None
+    if place.regression is not None:
+        return flip_between(place.trial, place.regression, ledger.engine, ledger.statics)
+    return last_flip(place.trial, (place.bug, place.bring_up), trials, ledger.engine, ledger.statics)
 
 
 def _place_of_bytes(ledger: Ledger, shown: Sequence[Candidate]) -> _Place:
@@ -251,7 +264,7 @@ def _place_of_bytes(ledger: Ledger, shown: Sequence[Candidate]) -> _Place:
     trial = ledger.probed.get(wheel.digest)
     if trial is None:
         return _read(wheel, wheel.name, None)
-    return _Place(trial.bug, trial=trial, basis=trial.basis, since=_ended(trial), artefact=wheel.name)
+    return _Place(trial.bug, trial=trial, basis=trial.basis, since=ended(trial), artefact=wheel.name)
 
 
 def _read(record: StaticRecord, artefact: str, candidate: Candidate | None) -> _Place:
@@ -306,6 +319,10 @@ def _headline(view: _View) -> str:
     )
     if place.regression is not None:
         said += f"; trial {place.regression.id} of {place.regression.candidate.image} failed later, a regression"
+    elif view.flip is not None and view.flip.is_regression:
+        said += f"; trial {view.flip.before} worked, a regression"
+    if view.flip is not None and view.flip.is_regression and view.flip.moved:
+        said += f" (moved: {', '.join(view.flip.moved)})"
     if ledger.fix is not None and place.bug is not BugState.FIXED:
         said += f"; {_fixed_upstream(view, ledger.fix)}"
     return f"{said}."
@@ -368,7 +385,3 @@ def _elsewhere(ledger: Ledger, shown: Sequence[Candidate]) -> str:
         return f"; {upgrade} would open {', '.join(filter(None, (upgrade.candidate.image, upgrade.fix)))}"
     newest = next((one for one in shown if not one.compatible and one.reasons), None)
     return f"; {newest.image} {newest.reasons[0]}" if newest else ""
-
-
-def _ended(trial: Trial) -> datetime:
-    return trial.finished_at or trial.started_at

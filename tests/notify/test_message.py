@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.notify.examples import ANSWER, CANDIDATE, FAILED, NOON, WORKED, event
+from watcher.model.answer import Flip
 from watcher.model.facts import EventKind
 from watcher.model.text import span
 from watcher.model.trial import Outcome, ServiceReport, ServiceState
@@ -213,3 +214,18 @@ def test_the_test_message_names_the_device() -> None:
 )
 def test_lengths_of_time_read_well(seconds: float, expected: str) -> None:
     assert span(timedelta(seconds=seconds)) == expected
+
+
+def test_a_trial_that_turned_the_answer_says_what_moved_and_later_messages_do_not() -> None:
+    turned = replace(ANSWER, flip=Flip(3, 5, ("L4T 36.4.3 → 36.4.4", "torch 2.8.0 → 2.9.1")))
+    said = "Trial 5 says otherwise than trial 3; between them moved: L4T 36.4.3 → 36.4.4, torch 2.8.0 → 2.9.1."
+    assert said in compose(Digest("orin-nx", turned, trials=(WORKED,))).body
+    assert "says otherwise" not in compose(Digest("orin-nx", turned, trials=(FAILED,))).body
+    assert "says otherwise" not in compose(Digest("orin-nx", turned, NEWS)).body
+
+
+def test_a_withdrawn_verdict_is_the_first_line_when_nothing_else_happened() -> None:
+    remark = "The verdict of trial 3 (vllm:1) is withdrawn: it said: the bug is present, vllm fails"
+    message = compose(Digest("orin-nx", ANSWER, remarks=(remark,)))
+    assert message.title == f"[orin-nx] {remark}"
+    assert f"{remark}." in message.body

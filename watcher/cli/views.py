@@ -14,6 +14,8 @@ def show_answer(call: Call, answer: Answer) -> None:
     show(f"  bug {answer.bug_id}: {answer.bug.value}    bring-up: {answer.bring_up.value}")
     if answer.candidate is not None:
         show(f"  seen in {answer.candidate.image} ({(answer.candidate.digest or 'no digest')[:19]})")
+    if answer.flip is not None:
+        show(f"  {answer.flip}")
     if answer.fixed_in:
         show("  fixed in " + ", ".join(f"{name} {version}" for name, version in answer.fixed_in.items()))
     for waiting in answer.waits_for:

@@ -19,11 +19,41 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """Two trials on this device of which the later one says otherwise, and what moved between them.
+
+    Attributes:
+        moved: of L4T, torch, engine and image all that differ, as `L4T 36.4.3 → 36.4.4`.
+        perhaps: names of those of which one side is not known.
+        is_regression: what worked before fails.
+    """
+
+    before: int
+    after: int
+    moved: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
+    is_regression: bool = False
+
+    @property
+    def said_of_moves(self) -> str:
+        """Return what moved, as a clause."""
+        perhaps = f"not known whether {' or '.join(self.perhaps)} moved" if self.perhaps else ""
+        if not self.moved:
+            return perhaps or "nothing that is watched moved: not L4T, torch, engine or image"
+        return "; ".join(filter(None, (f"moved: {', '.join(self.moved)}", perhaps)))
+
+    def __str__(self) -> str:
+        how = "fails where trial" if self.is_regression else "says otherwise than trial"
+        end = " worked, a regression" if self.is_regression else ""
+        return f"trial {self.after} {how} {self.before}{end}; between them {self.said_of_moves}"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The two answers for this device, with what they stand on. See CONTRACT's ANSWER.
 
     `fixed_in` maps a component (`torch`, `vllm`) to the lowest public version seen to carry the fix; `stale` a source
-    to why it is not to be relied on.
+    to why it is not to be relied on. `flip` says what moved when the trials came to another answer.
     """
 
     device: str
@@ -39,3 +69,4 @@ class Answer:
     waits_for: tuple[Waiting, ...] = ()
     next_step: str = ""
     stale: Mapping[str, str] = field(default_factory=dict)
+    flip: Flip | None = None

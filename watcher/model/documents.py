@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from watcher.model.answer import Answer
+from watcher.model.answer import Answer, Flip
 from watcher.model.facts import Event, Look, LookError
 from watcher.model.trial import Acceptance, Candidate, ServiceReport, Trial
 from watcher.model.verdict import LogReading, StaticReading
@@ -35,6 +35,17 @@ def answer_document(answer: Answer) -> Document:
             for waiting in answer.waits_for
         ],
         "next_step": answer.next_step,
+        "flip": _flip(answer.flip) if answer.flip else None,
+    }
+
+
+def _flip(flip: Flip) -> Document:
+    return {
+        "before": flip.before,
+        "after": flip.after,
+        "moved": list(flip.moved),
+        "perhaps": list(flip.perhaps),
+        "regression": flip.is_regression,
     }
 
 

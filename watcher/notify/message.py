@@ -92,6 +92,7 @@ def compose(digest: Digest) -> Message:
     parts = [
         [_sentence(verdict)],
         _standing(digest, verdict),
+        _flip(digest),
         _owed(digest.owed),
         _ailing(digest.ailments),
         *(_trial(trial) for trial in digest.trials[:_TRIALS]),
@@ -170,6 +171,14 @@ def _standing(digest: Digest, verdict: str) -> list[str]:
     """Return where the person stands, unless the first line says just that."""
     headline = tame(digest.answer.headline, 300).rstrip(".") if digest.answer else ""
     return [] if headline in ("", verdict) else [f"Where you stand: {_sentence(headline)}"]
+
+
+def _flip(digest: Digest) -> list[str]:
+    """Return what moved when a trial of this message came to another answer than the ones before."""
+    flip = digest.answer.flip if digest.answer else None
+    if flip is None or flip.after not in {trial.id for trial in digest.trials}:
+        return []
+    return [_sentence(_capital(tame(str(flip), 500)))]
 
 
 def _owed(reports: Sequence[ServiceReport]) -> list[str]:

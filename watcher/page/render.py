@@ -108,6 +108,8 @@ def _stands_on(facts: PageFacts) -> Iterator[tuple[str, str]]:
     if answer.basis:
         rungs = [rung.value for rung in answer.basis]
         yield "Known from", ", ".join([*rungs, *(_link(one) for one in facts.trials if one.id == answer.trial_id)])
+    if answer.flip is not None:
+        yield "What moved", said(str(answer.flip), 500)
     if answer.since is not None:
         yield "Since", day(answer.since)
     fixed = ", ".join(said(f"{name} {version}", 80) for name, version in (answer.fixed_in or {}).items())
