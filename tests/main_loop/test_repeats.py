@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.main_loop.one_trial import IMAGE
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import scene_with
@@ -10,6 +12,7 @@ from tests.real.stub_engine import stub_image
 NEXT = IMAGE.replace("0.33.0", "0.34.0")
 
 
+@pytest.mark.timeout(600)  # twenty containers, each with its own network
 def test_three_of_ten_are_present_and_ten_clean_ones_then_say_how_likely_it_hid(
     clean_engine: PrivateDaemon, tmp_path: Path
 ) -> None:
@@ -36,3 +39,7 @@ def test_three_of_ten_are_present_and_ten_clean_ones_then_say_how_likely_it_hid(
     assert said in second["reason"]
     assert "in 10 of 10 starts (95 %: 72 to 100 %)" in second["reason"]
     assert (done["answer"]["trial_id"], done["answer"]["bug"]["state"]) == (second["id"], "unknown")
+    flip = done["answer"]["flip"]
+    assert (flip["before"], flip["after"], flip["regression"]) == (first["id"], second["id"], False)
+    assert flip["moved"] == ["vLLM 0.33.0 → 0.34.0", f"image {IMAGE} → {NEXT}"]
+    assert flip["perhaps"] == ["torch"], "no torch is in either image"
