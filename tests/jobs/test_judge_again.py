@@ -180,6 +180,8 @@ def test_verdict_and_notice_are_kept_together_or_not_at_all(world: World) -> Non
     with world.means() as means, pytest.raises(IntegrityError):
         judge_again(means)
     assert world.stored(number).signatures == "an older one"
+    world.turn()  # a round does the rest of its work all the same
+    assert world.stored(number).signatures == "an older one"
     with sqlite3.connect(database) as connection:
         connection.execute("DROP TRIGGER broken")
     world.turn()

@@ -45,7 +45,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     """Do one round. `sources` None: all by hand, those whose time has come on the schedule."""
     started = means.clock.now()
     restored = settle_dead_trials(means)
-    judge_again(means)
+    _judge_again(means)
     if sources is None:
         sources = due_sources(means, started) if scheduled else means.settings.sources
     spread = min(SPREAD, means.settings.schedule.jitter) if scheduled else timedelta(0)
@@ -76,6 +76,17 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     publish(means, answer)
     finished = means.clock.now()
     return Round(started, finished, looks, events, plan.changed, trials, answer, restored, left_to, interrupted, failed)
+
+
+def _judge_again(means: Means) -> None:
+    try:
+        judge_again(means)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  a bug of ours with an old log must not keep every check from its work
+        means.say(
+            f"past trials were not judged again, by an error of the watcher itself: {type(error).__name__}: {error}"
+        )
 
 
 def _tried(means: Means, plan: Plan, scheduled: bool) -> tuple[tuple[Trial, ...], str | None, bool]:
