@@ -46,8 +46,8 @@ Trial 5: ghcr.io/example/vllm:0.33.0-r36.4 (sha256:ababababababababab…)
   The bug is fixed, vllm works.
   Why: ready after 84 s, answered, called a tool
   Seen (probe): OutOfMemoryError: CUDA out of memory
-  Measured: level minimum, 30 of 32 phrases, a tool call worked, 95 % of the answers within 1.4 s, \
-stability not measured
+  Measured: level minimum, phrases 30 of 32 (95 % interval 80–98 %), a tool call worked, 95 % of the answers within \
+1.4 s, stability not measured
   Given back: container:zoe-ollama, away for 3 min 32 s
   More: watcher trial show 5 · the engine's log: watcher trial log 5
 """

@@ -110,7 +110,7 @@ def test_a_trial_is_told_with_both_answers_reason_and_evidence() -> None:
         assert part in trial, part
     works = between(page, "Trial 226 Jul", "Trial 1")
     assert "✓engine works" in works
-    assert "30 of 32 phrases, 95 % of the answers within 1.4 s, stability not measured" in works
+    assert "phrases 30 of 32 (95 % interval 80–98 %), 95 % of the answers within 1.4 s, stability not measured" in works
 
 
 def test_trials_without_a_verdict_say_so_and_claim_no_answer() -> None:

@@ -14,6 +14,9 @@ Python 3.11 standard library only; it imports nothing of this project. What it d
     STUB_ELSEWHERE  where `redirect` points
     STUB_FLOOD      megabytes that `flood` writes (200)
     STUB_SAYS       what `never-ready` says ten times a second (once, that it is still loading)
+    STUB_SUITE      a suite of phrases (JSON): it answers each of them with the calls that are wanted (no suite)
+    STUB_PHRASES    how it answers phrases of the suite from the STUB_FROM-th on (0): right | wrong | hostile |
+                    slow (STUB_PACE seconds each, 1) | trickle (a byte each STUB_PACE seconds) | die | sick
     STUB_MEMORY     bytes that it takes before it is ready (0)
     STUB_FILLS      the folder that `fill-files` fills, up to 2 GB (/tmp)
 """
@@ -49,10 +52,48 @@ ODD_ANSWERS = ("garbage", "endless-body", "endless-headers", "redirect", "closes
 TEXT = "Hello from the stub engine."
 
 
+MANNER = os.environ.get("STUB_PHRASES", "right")
+FROM = int(os.environ.get("STUB_FROM", "0"))
+PACE = float(os.environ.get("STUB_PACE", "1"))
+DEEP = "[" * 900 + "]" * 900
+HOSTILE: list[Any] = [
+    None,
+    [],
+    {"tool_calls": {"a": 1}},
+    {"tool_calls": [None, 7, "x", {"function": None}, {"function": {"name": ["x"], "arguments": {}}}]},
+    {"tool_calls": [{"function": {"name": "add_to_list", "arguments": DEEP}}]},
+    {"tool_calls": [{"function": {"name": "add_to_list", "arguments": "[" * 100_000}}]},
+    {"tool_calls": [{"function": {"name": "add_to_list", "arguments": '{"item": ' + "9" * 5000 + "}"}}]},
+    {"tool_calls": [{"function": {"name": "add_to_list", "arguments": "{}"}}] * 20_000},
+    {"tool_calls": [{"function": {"name": "\x1b[2J" * 1000, "arguments": '{"\\ud800": "\\udfff"}'}}]},
+    {"content": "x" * 3_000_000},
+    {"content": {"deep": [[[[]]]]}},
+]
+
+
 class State:
     ready = False
     dead = False
     requests = 0
+    phrases = 0
+
+
+def known_calls() -> dict[str, list[dict[str, Any]]]:
+    """Return the wanted calls by what is said; where several values are right, the first."""
+    if "STUB_SUITE" not in os.environ:
+        return {}
+    read = json.loads(Path(os.environ["STUB_SUITE"]).read_text(encoding="utf-8"))
+    return {
+        row["say"]: [_chosen(call) for call in row["calls"]] for key in ("phrases", "accuracy") for row in read[key]
+    }
+
+
+def _chosen(call: dict[str, Any]) -> dict[str, Any]:
+    chosen = {key: value[0] if isinstance(value, list) else value for key, value in call["arguments"].items()}
+    return {"name": call["name"], "arguments": chosen}
+
+
+KNOWN = known_calls()
 
 
 def say(text: str, level: str = "INFO", process: str = "EngineCore") -> None:
@@ -235,6 +276,8 @@ class Handler(BaseHTTPRequestHandler):
         if ask.get("stream"):
             self.stream()
             return
+        if len(ask.get("tools") or []) > 1 and self.is_odd_phrase():
+            return
         message, reason = answer(ask)
         self.send_json(
             {
@@ -245,6 +288,41 @@ class Handler(BaseHTTPRequestHandler):
                 "usage": {"prompt_tokens": 8, "completion_tokens": 6, "total_tokens": 14},
             }
         )
+
+    def is_odd_phrase(self) -> bool:
+        """Return whether the phrase was answered here, in the way that STUB_PHRASES says."""
+        number, State.phrases = State.phrases, State.phrases + 1
+        if number < FROM:
+            return False
+        match MANNER:
+            case "die":
+                say("EngineCore encountered a fatal error.", "ERROR")
+                os._exit(0)
+            case "sick":
+                State.dead = True
+                self.send(503, b"")
+                return True
+            case "wrong":
+                self.send_json({"choices": [{"message": {"content": "I would rather not."}}]})
+                return True
+            case "hostile":
+                self.send_json({"choices": [{"message": HOSTILE[number % len(HOSTILE)]}]})
+                return True
+            case "slow":
+                time.sleep(PACE)
+            case "trickle":
+                self.trickle()
+                return True
+        return False
+
+    def trickle(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        while True:
+            time.sleep(PACE)
+            self.wfile.write(b" ")
+            self.wfile.flush()
 
     def odd(self, mode: str) -> None:
         match mode:
@@ -305,6 +383,8 @@ def answer(ask: dict[str, Any]) -> tuple[dict[str, Any], str]:
     said = str(ask["messages"][-1].get("content", ""))
     if not tools or os.environ.get("STUB_TOOLS") == "none":
         return {"role": "assistant", "content": TEXT}, "stop"
+    if said in KNOWN:
+        return known_answer(KNOWN[said])
     function = tools[0]["function"]
     names = function.get("parameters", {}).get("properties", {})
     arguments = {name: "milk" if "milk" in said.lower() and "list" not in name else "shopping" for name in names}
@@ -314,6 +394,16 @@ def answer(ask: dict[str, Any]) -> tuple[dict[str, Any], str]:
         "function": {"name": function["name"], "arguments": json.dumps(arguments)},
     }
     return {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+
+
+def known_answer(calls: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    if not calls:
+        return {"role": "assistant", "content": "I will remember that."}, "stop"
+    made = [
+        {"id": f"call-{number}", "type": "function", "function": call | {"arguments": json.dumps(call["arguments"])}}
+        for number, call in enumerate(calls)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": made}, "tool_calls"
 
 
 def end(_number: int, _frame: object) -> None:

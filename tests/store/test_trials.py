@@ -64,7 +64,7 @@ def test_a_trial_comes_back_as_it_was_recorded(store: Store) -> None:
             deciding_start=0,
             evidence=(Evidence(Rung.BRING_UP, "INTERNAL ASSERT", "nvml-assert", 12),),
             basis=(Rung.STATIC, Rung.BRING_UP),
-            acceptance=Acceptance(True, True, False, Score(30, 32), 0.97, 1.4, 3600, "minimum"),
+            acceptance=Acceptance(True, True, False, Score(30, 32), Score(66, 68), 1.4, 3600, "minimum", 72),
             displaced=("container:zoe-ollama",),
             away_seconds=212.5,
             owed=(ServiceReport("container:zoe-ollama", ServiceState.DOWN, "gone"),),

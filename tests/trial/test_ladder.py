@@ -1,5 +1,7 @@
 """The ladder says which level was reached, and names what a level still lacks."""
 
+from dataclasses import replace
+
 from watcher.model.trial import Acceptance, Score
 from watcher.trial.ladder import HOUR, lacking, reached_level
 
@@ -16,6 +18,30 @@ def test_what_was_not_measured_is_named() -> None:
 def test_a_met_level_lacks_nothing_and_the_next_one_does() -> None:
     seen = Acceptance(completion=True, tool_call=True, phrases=Score(24, 32), stable_seconds=HOUR)
     assert (reached_level(seen), lacking(seen, "minimum")) == ("minimum", ())
-    assert "24 of 32 phrases: not met" not in lacking(seen, "target")
-    assert "28 of 32 phrases: not met" in lacking(seen, "target")
     assert len(lacking(seen, "stretch")) == len(lacking(seen, "target")) + 1
+
+
+def test_what_was_measured_and_does_not_suffice_is_told_with_its_figures() -> None:
+    seen = Acceptance(
+        completion=True,
+        tool_call=False,
+        phrases=Score(26, 32),
+        tool_accuracy=Score(60, 68),
+        p95_seconds=4.24,
+        answers=72,
+        stable_seconds=HOUR,
+    )
+    assert lacking(seen, "target") == (
+        "stable for 24h: 3600 s, use --soak 24h",
+        "28 of 32 phrases: 26 of 32 (95 % interval 65–91 %)",
+        "p95 below 3 s: 95 % of the answers within 4.2 s (of 72, one at a time)",
+        "95 % of tool calls right: 60 of 68 (95 % interval 78–94 %)",
+        "a tool call: failed",
+    )
+
+
+def test_the_target_is_met_by_figures_alone() -> None:
+    seen = Acceptance(True, True, True, Score(28, 32), Score(65, 68), 2.9, 24 * HOUR, answers=72)
+    assert (reached_level(seen), lacking(seen, "target")) == ("target", ())
+    assert reached_level(replace(seen, tool_accuracy=Score(64, 68))) == "minimum"
+    assert reached_level(replace(seen, p95_seconds=None)) == "minimum", "not measured is not met"

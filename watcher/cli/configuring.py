@@ -55,7 +55,7 @@ def config_show(context: typer.Context) -> int:
     from watcher.fetch.logins import without_logins
 
     settings = context.obj.settings()
-    table = settings.model_dump(mode="json", exclude={"bug", "bug_section", "origin", "window_named"})
+    table = settings.model_dump(mode="json", exclude={"bug", "bug_section", "suite", "origin", "window_named"})
     table["bug"] = settings.bug_section.model_dump(mode="json")
     table["schedule"]["window"] = _window_text(settings.schedule.window)
     print(tomli_w.dumps(without_logins(_without_none(table), instead="**********@")), end="")
@@ -111,8 +111,6 @@ def _idle_keys(settings: "Settings") -> list[str]:
     """Return keys that were set to something which this version does not do."""
     wanted = {
         "bug.control": settings.bug_section.control is not None,
-        "acceptance.suite": settings.acceptance.suite != "builtin",
-        "acceptance.command": settings.acceptance.command is not None,
         "notify.ping_url": settings.notify.ping_url is not None,
         "page.serve": settings.page.serve,
     }

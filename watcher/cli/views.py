@@ -1,12 +1,12 @@
 """How the nouns read on a terminal: one line per item, its stable id first."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from watcher.cli.call import Call, show, show_bold
 from watcher.model.answer import Answer
 from watcher.model.facts import Event, Look, LookOutcome
-from watcher.model.trial import Candidate, ServiceReport, Stage, Trial
+from watcher.model.trial import Acceptance, Candidate, ServiceReport, Stage, Trial
 
 
 def show_answer(call: Call, answer: Answer) -> None:
@@ -71,6 +71,8 @@ def show_trial(trial: Trial) -> None:
     for row in trial.evidence:
         place = f" line {row.line}" if row.line is not None else ""
         show(f"       {row.rung.value}{place}: {row.text}")
+    if trial.acceptance is not None:
+        show(f"       measured: {', '.join(_figures(trial.acceptance))}")
     for index, start in enumerate(trial.starts):
         code = f", exit code {start.exit_code}" if start.exit_code is not None else ""
         show(f"       start {index}: profile {start.profile} {start.bring_up.value} at {start.stage.value}{code}")
@@ -78,6 +80,18 @@ def show_trial(trial: Trial) -> None:
         show(f"       displaced {', '.join(trial.displaced)}: {_away(trial)}")
     if trial.retry_at is not None:
         show(f"       to be looked at again at {trial.retry_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _figures(seen: Acceptance) -> Iterator[str]:
+    yield f"level {seen.level}"
+    if seen.phrases is not None:
+        yield f"phrases {seen.phrases.text}"
+    if seen.tool_accuracy is not None:
+        yield f"tool calls right {seen.tool_accuracy.text}"
+    if (latency := seen.latency_text) is not None:
+        yield latency
+    stable = seen.stable_seconds
+    yield "stability not measured" if stable is None else f"stable for {age(timedelta(seconds=stable))}"
 
 
 def _away(trial: Trial) -> str:

@@ -14,7 +14,9 @@ from watcher.config.bugs import BugSettings, read_bug
 from watcher.config.engines import EngineOverride, EngineSettings
 from watcher.config.place import DOCKER_SOCKET, PACKAGE, default_data_dir, find_config, read_toml, shipped
 from watcher.config.settings import Settings
+from watcher.config.suites import BUILTIN, read_suite
 from watcher.errors import ConfigError
+from watcher.model.suite import Suite
 
 _SECTIONS = ("store", "device", "schedule", "bug", "trial", "acceptance", "notify", "page", "github")
 _NESTED = {"trial": ("preflight", "timeouts")}
@@ -41,9 +43,10 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     engines = _engines(table.pop("engines", {}), faults)
     faults += _engine_fault(table.get("trial", {}), engines)
     bug = _bug(table.get("bug", {}), base, faults)
+    suite = _suite(table.get("acceptance", {}), base, faults)
     table = _with_defaults(table, base, watch_only=origin is None)
     table["bug_section"] = table.pop("bug", {})
-    table["origin"], table["window_named"] = origin, window_named
+    table["origin"], table["window_named"], table["suite"] = origin, window_named, suite
     settings = _validated(table, engines, bug, faults)
     faults += _cross_faults(settings) if settings else []
     if faults or settings is None:
@@ -151,6 +154,11 @@ def _bug(section: Any, base: Path, faults: list[str]) -> BugSettings | None:
                 return None
     faults.append(f"bug.id: {name!r} is neither a folder in watcher/bugs nor a path with a bug.toml")
     return None
+
+
+def _suite(section: Any, base: Path, faults: list[str]) -> Suite:
+    name = section.get("suite", BUILTIN) if isinstance(section, dict) else BUILTIN
+    return read_suite(name, base, faults) if isinstance(name, str) else Suite()  # its type is a fault of its own
 
 
 def _engine_fault(trial: Any, engines: dict[str, EngineSettings]) -> list[str]:

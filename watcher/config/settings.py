@@ -10,6 +10,7 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings
 from watcher.config.sources import SourceConfig
 from watcher.config.values import Duration, Section, Size, Strings, Window, parse_window
+from watcher.model.suite import Suite
 
 SERVICE_KINDS = ("container", "systemd-user", "systemd")
 
@@ -150,11 +151,39 @@ class TrialSection(Section):
 
 
 class AcceptanceSection(Section):
+    """`suite` is `builtin` or a file; `command` replaces it, and `score` says where in its output the figures stand."""
+
     level: Literal["minimum", "target", "stretch"] = "minimum"
     soak: Duration = timedelta(0)
     suite: str = "builtin"
     command: str | None = None
     score: str = r"(?P<passed>\d+)\s*/\s*(?P<total>\d+)"
+
+    @field_validator("command")
+    @classmethod
+    def _command_has_words(cls, command: str | None) -> str | None:
+        import shlex
+
+        try:
+            words = [] if command is None else shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"its words cannot be told apart: {str(error).lower()}") from None
+        if command is not None and not words:
+            raise ValueError("must name a program")
+        return command
+
+    @field_validator("score")
+    @classmethod
+    def _score_has_its_groups(cls, score: str) -> str:
+        import re
+
+        try:
+            groups = re.compile(score).groupindex
+        except re.error as error:
+            raise ValueError(f"{score!r} is not a regular expression: {error}") from None
+        if missing := [name for name in ("passed", "total") if name not in groups]:
+            raise ValueError(f"{score!r} has no group {' and no group '.join(missing)}")
+        return score
 
 
 class NotifySection(Section):
@@ -193,6 +222,7 @@ class Settings(Section):
     Attributes:
         origin: the file it came from; None for built-in defaults (watch only).
         window_named: the operator wrote the window, which automatic trials need.
+        suite: the phrases that `acceptance.suite` names.
     """
 
     store: StoreSection
@@ -207,6 +237,7 @@ class Settings(Section):
     sources: tuple[SourceConfig, ...] = ()
     engines: dict[str, EngineSettings]
     bug: BugSettings
+    suite: Suite = Suite()
     origin: Path | None = None
     window_named: bool = False
 

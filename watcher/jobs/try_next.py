@@ -1,9 +1,12 @@
 """Try one candidate: take the lease, run the trial, keep each step, its verdict and the notice it makes."""
 
+import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from watcher.config.engines import EngineSettings, Profile
+from watcher.config.settings import Settings
 from watcher.errors import HostError, StoreError
 from watcher.host.lease import Lease
 from watcher.jobs.announce import note_trial
@@ -21,6 +24,7 @@ from watcher.store import candidates as candidate_store
 from watcher.store import statics, trials
 from watcher.trial.order import Order, setup_of
 from watcher.trial.runner import Runner
+from watcher.trial.scoring import ScoreCommand
 
 _STORE_PATIENCE = 30
 
@@ -133,10 +137,21 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         earlier=earlier_starts(before, trial, settings.bug.failure_class),
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
         level=wish.level or settings.acceptance.level,
+        suite=settings.suite,
+        score_command=_score_command(settings),
         keep=wish.keep,
         must_end_by=wish.window_ends,
         laying=laying,
     )
+
+
+def _score_command(settings: Settings) -> ScoreCommand | None:
+    """Return the operator's command; it runs beside the configuration file, where relative paths begin."""
+    asked = settings.acceptance
+    if asked.command is None:
+        return None
+    folder = settings.origin.parent if settings.origin else Path.cwd()
+    return ScoreCommand(tuple(shlex.split(asked.command)), asked.score, folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from watcher.model.answer import Answer, Flip
 from watcher.model.facts import Event, Look, LookError
-from watcher.model.trial import Acceptance, Candidate, ServiceReport, Trial
+from watcher.model.trial import Acceptance, Candidate, Score, ServiceReport, Trial
 from watcher.model.verdict import LogReading, StaticReading
 
 Document = dict[str, Any]
@@ -97,12 +97,18 @@ def acceptance_document(seen: Acceptance) -> Document:
         "completion": seen.completion,
         "tool_call": seen.tool_call,
         "phrases": phrases,
-        "tool_accuracy": None,
+        "tool_accuracy": _share(seen.tool_accuracy) if seen.tool_accuracy else None,
         "p95_seconds": seen.p95_seconds,
+        "answers": seen.answers,
         "streams": seen.streams,
         "stable_seconds": seen.stable_seconds,
         "level": seen.level,
     }
+
+
+def _share(score: Score) -> Document:
+    bounds = {"value": score.value, "low": score.low, "high": score.high}
+    return {"n": score.total, **{name: round(figure, 4) for name, figure in bounds.items()}}
 
 
 def service_document(report: ServiceReport) -> Document:

@@ -1,11 +1,15 @@
 """A trial: one candidate on one device state, and what it left on record."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from watcher.model.device import DeviceState
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung
+
+_Z = 1.959964
+"""Two-sided 95 % of the normal distribution."""
 
 
 class Stage(StrEnum):
@@ -122,22 +126,66 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Score:
+    """So many of so many, with the share and its 95 % interval after Wilson."""
+
     passed: int
     total: int
+
+    @property
+    def value(self) -> float:
+        return self.passed / self.total if self.total else 0.0
+
+    @property
+    def low(self) -> float:
+        return max(0.0, self._middle - self._reach) if self.passed else 0.0
+
+    @property
+    def high(self) -> float:
+        return min(1.0, self._middle + self._reach) if self.passed < self.total else 1.0
+
+    @property
+    def text(self) -> str:
+        """Return the figures for a person: `30 of 32 (95 % interval 80–98 %)`."""
+        return f"{self.passed} of {self.total} (95 % interval {100 * self.low:.0f}–{100 * self.high:.0f} %)"
+
+    @property
+    def _middle(self) -> float:
+        return (self.passed + _Z**2 / 2) / (self.total + _Z**2)
+
+    @property
+    def _reach(self) -> float:
+        failed = self.total - self.passed
+        spread = self.passed * failed / self.total if self.total else 0.0
+        return _Z * math.sqrt(spread + _Z**2 / 4) / (self.total + _Z**2)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What was measured of a working engine; None where it was not measured."""
+    """What was measured of a working engine; None where it was not measured.
+
+    Attributes:
+        tool_accuracy: of the requests that want tool calls, how many were answered with the right ones.
+        p95_seconds: 95 % of the answers came within so long (nearest rank), asked one after another.
+        answers: how many answers `p95_seconds` is taken from.
+    """
 
     completion: bool = False
     streams: bool | None = None
     tool_call: bool | None = None
     phrases: Score | None = None
-    tool_accuracy: float | None = None
+    tool_accuracy: Score | None = None
     p95_seconds: float | None = None
     stable_seconds: int | None = None
     level: str = "none"
+    answers: int | None = None
+
+    @property
+    def latency_text(self) -> str | None:
+        """Return p95 for a person, with what it was taken from; None where it was not measured."""
+        if self.p95_seconds is None:
+            return None
+        taken = f" (of {self.answers}, one at a time)" if self.answers else ""
+        return f"95 % of the answers within {self.p95_seconds:.1f} s{taken}"
 
 
 @dataclass(frozen=True, slots=True)

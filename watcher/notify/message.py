@@ -227,11 +227,13 @@ def _evidence(evidence: Sequence[Evidence]) -> Iterator[str]:
 def _measured(seen: Acceptance) -> str:
     parts = [f"level {tame(seen.level, 20)}"]
     if seen.phrases:
-        parts.append(f"{seen.phrases.passed} of {seen.phrases.total} phrases")
+        parts.append(f"phrases {seen.phrases.text}")
     if seen.tool_call is not None:
         parts.append("a tool call worked" if seen.tool_call else "a tool call failed")
-    if seen.p95_seconds is not None:
-        parts.append(f"95 % of the answers within {seen.p95_seconds:.1f} s")
+    if seen.tool_accuracy:
+        parts.append(f"tool calls right {seen.tool_accuracy.text}")
+    if latency := seen.latency_text:
+        parts.append(latency)
     stable = seen.stable_seconds
     parts.append("stability not measured" if stable is None else f"stable for {span(timedelta(seconds=stable))}")
     return ", ".join(parts)

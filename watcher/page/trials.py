@@ -81,9 +81,11 @@ def measured(seen: Acceptance) -> str:
     if seen.streams is not None:
         parts.append(f"streaming {_yes(seen.streams)}")
     if seen.phrases is not None:
-        parts.append(f"{seen.phrases.passed} of {seen.phrases.total} phrases")
-    if seen.p95_seconds is not None:
-        parts.append(f"95 % of the answers within {seen.p95_seconds:.1f} s")
+        parts.append(f"phrases {seen.phrases.text}")
+    if seen.tool_accuracy is not None:
+        parts.append(f"tool calls right {seen.tool_accuracy.text}")
+    if (latency := seen.latency_text) is not None:
+        parts.append(latency)
     stable = seen.stable_seconds
     parts.append("stability not measured" if stable is None else f"stable for {span(timedelta(seconds=stable))}")
     return ", ".join(parts)

@@ -1,5 +1,8 @@
 """The tables. Each index says which query it serves; `migrations/` makes the same schema, and a test compares them."""
 
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint, text
 
 from watcher.model.device import DeviceState
@@ -8,6 +11,14 @@ from watcher.model.notice import NoticeKind
 from watcher.model.trial import Acceptance, Candidate, Outcome, Overlay, ServiceReport, Stage, Start
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, ProbeReading, Rung, StaticReading
 from watcher.store.columns import Details, Json, Moment, Named, Written
+
+
+def _with_counted_figures(value: Any) -> Any:
+    """Leave out an accuracy that is a bare number, as early releases kept it: without its n it says nothing."""
+    if isinstance(value, dict) and not isinstance(value.get("tool_accuracy"), dict):
+        return value | {"tool_accuracy": None}
+    return value
+
 
 metadata = MetaData(
     naming_convention={
@@ -151,7 +162,7 @@ trials = Table(
     Column("deciding_start", Integer),
     Column("evidence", Json(tuple[Evidence, ...]), nullable=False),
     Column("basis", Json(tuple[Rung, ...]), nullable=False),
-    Column("acceptance", Json(Acceptance)),
+    Column("acceptance", Json(Annotated[Acceptance, BeforeValidator(_with_counted_figures)])),
     Column("displaced", Json(tuple[str, ...]), nullable=False),
     Column("away_seconds", Float),
     Column("owed", Json(tuple[ServiceReport, ...]), nullable=False),

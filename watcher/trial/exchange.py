@@ -1,13 +1,17 @@
 """What is asked of a started engine, over HTTP: is it well, does it answer, stream, call a tool."""
 
 import json
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from watcher.model.suite import Tool
 from watcher.trial.dialects import Dialect, OpenAI, where_it_lies
+from watcher.trial.phrases import Heard, heard, shown_call
 
 PLAIN = "Say hello."
 ERRAND = "Please add milk to my shopping list."
@@ -31,6 +35,10 @@ ADD_TO_LIST = {
 _MOST_BYTES = 4_000_000
 """An answer of a few words is never longer; a candidate may send without an end."""
 _REMARK = 150
+_PATIENCE = 120.0
+"""Seconds of silence after which an answer is not waited for any more."""
+_PHRASE_TOKENS = 192
+"""Room for two calls; a model that talks instead is not listened to for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,10 @@ class _TooLong(Exception):
     """The engine sent more than anybody asked for."""
 
 
+class _TooLate(Exception):
+    """The engine still sends when its time is over."""
+
+
 class EngineClient:
     """Speaks to one engine. No method raises for what the engine does: that is the candidate's answer."""
 
@@ -52,9 +64,9 @@ class EngineClient:
         # a connection for each request: llama.cpp closes one after a stream without saying so, and the next request on
         # it would break off, which would be our fault and look like the engine's
         limits = httpx.Limits(max_keepalive_connections=0)
-        timeout = httpx.Timeout(120, connect=5)
+        timeout = httpx.Timeout(_PATIENCE, connect=5)
         self._http = httpx.Client(base_url=base_url, timeout=timeout, limits=limits, trust_env=False)
-        self._model = model
+        self.base_url, self.model = base_url, model
         self._health_path = health_path
         self._dialect = dialect or OpenAI()
 
@@ -71,7 +83,7 @@ class EngineClient:
 
     def complete(self) -> Reply:
         """Ask for one plain answer; any text will do."""
-        body = self._asked(self._dialect.question(self._model, PLAIN, 16))
+        body = self._asked(self._dialect.question(self.model, PLAIN, 16))
         if isinstance(body, str):
             return Reply(False, body)
         message = self._dialect.message(body)
@@ -80,7 +92,7 @@ class EngineClient:
 
     def stream(self) -> Reply:
         """Ask for the same as a stream: at least one piece of text, and its proper end."""
-        question = self._dialect.question(self._model, PLAIN, 16, stream=True)
+        question = self._dialect.question(self.model, PLAIN, 16, stream=True)
         pieces, closed = 0, False
         try:
             with self._http.stream("POST", self._dialect.route, json=question) as response:
@@ -98,7 +110,7 @@ class EngineClient:
 
     def call_tool(self) -> Reply:
         """Declare one tool, ask for an errand: the right name, arguments that parse and hold what was asked for."""
-        body = self._asked(self._dialect.question(self._model, ERRAND, 128, tools=[ADD_TO_LIST]))
+        body = self._asked(self._dialect.question(self.model, ERRAND, 128, tools=[ADD_TO_LIST]))
         if isinstance(body, str):
             return Reply(False, body)
         message = self._dialect.message(body)
@@ -107,25 +119,38 @@ class EngineClient:
             return Reply(False, f"no tool was called; the engine said: {str(message.get('content'))[:_REMARK]}")
         return self._judged_call(calls[0])
 
+    def ask(self, said: str, tools: Sequence[Tool], seconds: float) -> Heard:
+        """Say one phrase with tools declared; an answer that takes longer than `seconds` is none."""
+        question = self._dialect.question(self.model, said, _PHRASE_TOKENS, tools=[dict(tool) for tool in tools])
+        body = self._answered("POST", self._dialect.route, question, seconds)
+        if isinstance(body, str):
+            return Heard(fault=body)
+        return heard(self._dialect.message(body), self._dialect.arguments)
+
     def shortfall(self) -> str | None:
         """Return a sentence when the engine says that the model is not in the GPU's memory; None else."""
         if self._dialect.loaded_route is None:
             return None
         body = self._answered("GET", self._dialect.loaded_route)
-        return None if isinstance(body, str) else where_it_lies(body, self._model)
+        return None if isinstance(body, str) else where_it_lies(body, self.model)
 
     def _asked(self, question: dict[str, Any]) -> dict[str, Any] | str:
         return self._answered("POST", self._dialect.route, question)
 
-    def _answered(self, method: str, route: str, question: dict[str, Any] | None = None) -> dict[str, Any] | str:
+    def _answered(
+        self, method: str, route: str, question: dict[str, Any] | None = None, seconds: float = math.inf
+    ) -> dict[str, Any] | str:
         """Return the engine's JSON object, or a sentence on why there is none."""
+        ends, timeout = time.monotonic() + seconds, httpx.Timeout(min(seconds, _PATIENCE), connect=5)
         try:
-            with self._http.stream(method, route, json=question) as response:
-                text = b"".join(_bounded(response)).decode(errors="replace")
+            with self._http.stream(method, route, json=question, timeout=timeout) as response:
+                text = b"".join(_bounded(response, ends)).decode(errors="replace")
         except httpx.HTTPError as error:
             return f"the request broke off: {type(error).__name__}"
         except _TooLong:
             return "the answer does not end"
+        except _TooLate:
+            return f"the answer did not end within {seconds:.0f} s"
         if response.status_code != 200:
             return f"the request was answered with status {response.status_code}: {text[:_REMARK]}"
         try:
@@ -143,16 +168,18 @@ class EngineClient:
         except (ValueError, RecursionError):
             return Reply(False, f"the tool's arguments are not JSON: {str(function.get('arguments'))[:_REMARK]}")
         named = isinstance(arguments, dict) and "milk" in str(arguments.get("item", "")).lower()
-        return Reply(named, f"add_to_list({json.dumps(arguments)[:_REMARK]})")
+        return Reply(named, shown_call("add_to_list", arguments))
 
 
-def _bounded(response: httpx.Response) -> Iterator[bytes]:
-    """Yield the body. Raises _TooLong where it goes on and on."""
+def _bounded(response: httpx.Response, ends: float = math.inf) -> Iterator[bytes]:
+    """Yield the body. Raises _TooLong where it goes on and on, _TooLate after `ends` on the monotonic clock."""
     length = 0
     for chunk in response.iter_bytes():
         length += len(chunk)
         if length > _MOST_BYTES:
             raise _TooLong
+        if time.monotonic() > ends:
+            raise _TooLate
         yield chunk
 
 

@@ -5,6 +5,7 @@ one way that ends each of them at once, so that what is owed can be started with
 of a `deadline` block: bookkeeping and the way back are never torn apart, and a second Ctrl-C leaves no service down.
 """
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -55,9 +56,14 @@ class Interrupts:
         """Let the trial's total run from now on."""
         self._total_ends = time.monotonic() + seconds
 
+    @property
+    def total_left(self) -> float:
+        """Return the seconds until the trial's total is over; infinite while it does not run."""
+        return math.inf if self._total_ends is None else self._total_ends - time.monotonic()
+
     def at_most(self, seconds: float) -> float:
         """Return how much of `seconds` the trial's total leaves."""
-        return seconds if self._total_ends is None else min(seconds, self._total_ends - time.monotonic())
+        return min(seconds, self.total_left)
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """The acceptance ladder: which level the measured figures reach, and what a level still lacks. Pure."""
 
-from watcher.model.trial import Acceptance
+from watcher.model.trial import Acceptance, Score
 
 HOUR, DAY = 3600, 24 * 3600
 LEVELS = ("none", "minimum", "target", "stretch")
@@ -17,36 +17,46 @@ def lacking(seen: Acceptance, level: str) -> tuple[str, ...]:
     """Return a line for each criterion of `level`, a name of LEVELS, that was not measured or not met."""
     if level == "minimum":
         return _minimum(seen)
-    found = (*_target(seen), *(() if seen.tool_call else (_told("a tool call", seen.tool_call),)))
+    found = (*_target(seen), *_tool_call(seen))
     return found if level == "target" else (*found, "its own criteria: not measured, no trial measures them yet")
 
 
 def _minimum(seen: Acceptance) -> tuple[str, ...]:
-    lines = [*_stable(seen, HOUR, "1h"), *_phrases(seen, 24)]
-    return tuple(lines if seen.tool_call else [*lines, _told("a tool call", seen.tool_call)])
+    return (*_stable(seen, HOUR, "1h"), *_phrases(seen, 24), *_tool_call(seen))
+
+
+def _tool_call(seen: Acceptance) -> list[str]:
+    if seen.tool_call:
+        return []
+    return [_told("a tool call", None if seen.tool_call is None else "failed")]
 
 
 def _target(seen: Acceptance) -> tuple[str, ...]:
     lines = [*_stable(seen, DAY, "24h"), *_phrases(seen, 28)]
     if seen.p95_seconds is None or seen.p95_seconds >= 3:
-        lines.append(_told("p95 below 3 s", seen.p95_seconds))
-    if seen.tool_accuracy is None or seen.tool_accuracy < 0.95:
-        lines.append(_told("95 % of tool calls right", seen.tool_accuracy))
+        lines.append(_told("p95 below 3 s", seen.latency_text))
+    if seen.tool_accuracy is None or seen.tool_accuracy.value < 0.95:
+        lines.append(_told("95 % of tool calls right", _text(seen.tool_accuracy)))
     return tuple(lines)
 
 
 def _stable(seen: Acceptance, seconds: int, span: str) -> list[str]:
     if seen.stable_seconds is not None and seen.stable_seconds >= seconds:
         return []
-    return [f"{_told(f'stable for {span}', seen.stable_seconds)}, use --soak {span}"]
+    measured = None if seen.stable_seconds is None else f"{seen.stable_seconds} s"
+    return [f"{_told(f'stable for {span}', measured)}, use --soak {span}"]
 
 
 def _phrases(seen: Acceptance, of_32: int) -> list[str]:
     score = seen.phrases
     if score is not None and score.total > 0 and score.passed * 32 >= of_32 * score.total:
         return []
-    return [_told(f"{of_32} of 32 phrases", score)]
+    return [_told(f"{of_32} of 32 phrases", _text(score))]
 
 
-def _told(criterion: str, measured: object) -> str:
-    return f"{criterion}: {'not measured' if measured is None else 'not met'}"
+def _text(score: Score | None) -> str | None:
+    return score.text if score else None
+
+
+def _told(criterion: str, measured: str | None) -> str:
+    return f"{criterion}: {measured or 'not measured'}"

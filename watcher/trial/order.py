@@ -11,11 +11,14 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings, Profile
 from watcher.config.settings import DeviceSection, TrialSection
 from watcher.model.container import ContainerSpec
+from watcher.model.suite import Suite
 from watcher.model.trial import Candidate
 from watcher.model.verdict import EarlierStarts
 from watcher.trial.overlaying import Laying
+from watcher.trial.scoring import ScoreCommand
 
 LABEL = "watcher.trial"
+NO_PHRASES = Suite()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Order:
         level: the acceptance level whose open criteria the report names.
         laying: the wheel that is laid over the image for the probe; then question 2 is not asked.
         force: lifts what `--force` lifts in preflight: heat, memory and quarantine.
+        suite: the phrases that a working engine is asked.
+        score_command: what takes the figures in place of the phrases.
         keep: an engine that works is left running in place of what it displaced.
         gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
         earlier: what starts in earlier trials on this device showed of the bug.
@@ -51,6 +56,8 @@ class Order:
     keep: bool = False
     soak: timedelta = timedelta(0)
     level: str = "minimum"
+    suite: Suite = NO_PHRASES
+    score_command: ScoreCommand | None = None
     must_end_by: datetime | None = None
     laying: Laying | None = None
 

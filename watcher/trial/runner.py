@@ -16,7 +16,7 @@ from watcher.ports import Clock, Display, Host
 from watcher.trial.doing import doing
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
 from watcher.trial.ladder import lacking
-from watcher.trial.machine import Event, Failed, Passed, Progress, Restored, advance
+from watcher.trial.machine import Enough, Event, Failed, Passed, Progress, Restored, advance
 from watcher.trial.notebook import Notebook
 from watcher.trial.order import Order
 from watcher.trial.restoring import WayBack
@@ -80,7 +80,7 @@ class Runner:
             return Failed(str(lost))
         if stage is Stage.DISPLACE and not self._progress.displaced:
             interrupts.start_total(self.order.longest.total_seconds())
-        return self._attempted(stages, interrupts, stage, lambda: self._effect(stages, stage))
+        return self._attempted(stages, interrupts, stage, lambda: self._effect(stages, stage, interrupts))
 
     def _attempted(
         self,
@@ -105,6 +105,8 @@ class Runner:
         except DeadlinePassed as rung:
             if stage is Stage.TEARDOWN:
                 return self._torn_down(stages)
+            if rung.whole_trial and stages.measuring is not None:
+                return Enough()  # the engine works, and only figures are missing
             if late is not None:
                 return Failed(f"{late} in stage {stage}")
             first = rung
@@ -137,13 +139,16 @@ class Runner:
         self._left_behind = stage is Stage.TEARDOWN
         return Passed() if self._left_behind else event
 
-    def _effect(self, stages: Stages, stage: Stage) -> Event:
+    def _effect(self, stages: Stages, stage: Stage, interrupts: Interrupts) -> Event:
         if stage is not Stage.TEARDOWN and self.notebook.is_withdrawn():
             raise Withdrawn
         if stage is Stage.PROBE:
             return stages.probe(already_waited=self._progress.late_probe)
         if stage is Stage.DISPLACE:
             return stages.displace(already_named=self._progress.displaced)
+        if stage is Stage.ACCEPT:  # the soak comes after it, in the same total
+            left = interrupts.total_left - self.order.soak.total_seconds()
+            return stages.accept(min(self._seconds(stage), left))
         effect: Callable[[], Event] = getattr(stages, stage.value)
         return effect()
 
@@ -155,6 +160,8 @@ class Runner:
             return stages.not_pulled()
         if stage is Stage.SETTLE and not rung.whole_trial:
             return stages.not_settled()
+        if stage is Stage.ACCEPT and stages.measuring is not None and stages.running is not None:
+            return stages.cut_off()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
             return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)
         return Failed(f"{rung} in stage {stage}")

@@ -8,11 +8,12 @@ from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable, S
 from watcher.host.owed import write_debt
 from watcher.model.container import ContainerState, Debt, KeptEngine, LocalImage
 from watcher.model.device import DeviceFacts
-from watcher.model.trial import Acceptance, Candidate, Outcome, Stage, Trial
+from watcher.model.trial import Candidate, Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
 from watcher.planner.preflight import condition, gb, is_settled, not_settled
 from watcher.ports import Clock, Display, Host
+from watcher.trial.asking import Asking
 from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
@@ -22,6 +23,8 @@ from watcher.trial.notebook import Notebook
 from watcher.trial.order import LABEL, Order, engine_spec
 from watcher.trial.overlaying import Laying, read_overlay_probe
 from watcher.trial.probing import probe_spec, read_probe
+from watcher.trial.running import Running
+from watcher.trial.scoring import Scoring
 from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
 from watcher.trial.surroundings import Surroundings
 from watcher.verdict.judge import StartSeen, may_another_profile_help
@@ -32,6 +35,8 @@ _FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
 """An engine that is up at once is not kept waiting; each further look is a little later than the last."""
 _PROBE_OUTPUT_CAP = 1_000_000
 _SETTLE_PAUSE = 0.3
+_FIGURES_SHARE = 0.8
+"""Of the time of `accept`: what is left is for an answer that is late, so that figures never cost a verdict."""
 _GONE = "the trial container is gone: somebody removed it"
 
 
@@ -41,16 +46,6 @@ class ServiceBack(Exception):
 
 class Withdrawn(Exception):
     """`watcher restore` asked the trial to end."""
-
-
-@dataclass(slots=True)
-class Running:
-    """The start that is under way."""
-
-    container: str
-    log: EngineLog
-    log_name: str
-    seen: StartSeen
 
 
 @dataclass(slots=True)
@@ -66,6 +61,7 @@ class Stages:
     display: Display
     running: Running | None = None
     client: EngineClient | None = None
+    measuring: Asking | Scoring | None = None
     next_start: int = 0
     probe_runs: bool = False
 
@@ -296,29 +292,45 @@ class Stages:
         running.seen = replace(running.seen, became_ready=True, stage=Stage.ACCEPT)
         return Passed()
 
-    def accept(self) -> Event:
-        """Ask for an answer, a streamed one and, where the profile declares tools, a tool call."""
+    def accept(self, seconds: float) -> Event:
+        """Ask what decides whether the engine works; then, in most of the `seconds` of this stage, take the figures."""
+        until = self.clock.monotonic() + _FIGURES_SHARE * seconds
         running, client = self._started(), self._client()
-        answered = client.complete()
-        running.seen = replace(running.seen, completion_ok=answered.ok)
-        self.seen.extra.append(seen_in_acceptance(f"completion: {answered.text}"))
-        if (shortfall := client.shortfall()) is not None:
-            running.seen = replace(running.seen, shortfall=shortfall)
-            self.seen.extra.append(seen_in_acceptance(shortfall))
-        if not answered.ok:
-            return self.over("the engine did not answer a completion")
-        streamed = client.stream()
-        running.seen = replace(running.seen, stream_ok=streamed.ok)
-        self.seen.extra.append(seen_in_acceptance(f"stream: {streamed.text}"))
-        acceptance = Acceptance(completion=True, streams=streamed.ok)
-        if running.seen.tools_asked:
-            called = client.call_tool()
-            running.seen = replace(running.seen, tool_ok=called.ok)
-            self.seen.extra.append(seen_in_acceptance(f"tool call: {called.text}"))
-            acceptance = replace(acceptance, tool_call=called.ok)
-        self.seen.acceptance = replace(acceptance, level=reached_level(acceptance))
-        if running.seen.tools_asked and not running.seen.tool_ok:
-            return self.over("the engine did not call the tool")
+        if (failure := running.answers(client, self.seen)) is not None:
+            return self.over(failure)
+        return self._take_figures(until) or self._still_well() or Passed()
+
+    def _take_figures(self, until: float) -> Event | None:
+        """Ask the phrases, or run the operator's command; return the engine's end where it dies meanwhile."""
+        self.measuring = measuring = self._measuring()
+        if measuring is None:
+            return None
+        try:
+            dead = measuring.ask(until, self._give_way, self._still_well)
+        finally:  # whatever ends it: what was measured is kept
+            self.seen.extra += map(seen_in_acceptance, measuring.told())
+            if self.seen.acceptance is not None:
+                figures = measuring.measured(self.seen.acceptance)
+                self.seen.acceptance = replace(figures, level=reached_level(figures))
+        self.measuring = None
+        return dead
+
+    def _measuring(self) -> Asking | Scoring | None:
+        """Return what takes the figures, once for each profile: in the last of its repeats."""
+        client, running, planned = self._client(), self._started(), self.order.planned_starts
+        if self.next_start < len(planned) and planned[self.next_start].name == running.seen.profile:
+            return None
+        if self.order.score_command is not None:
+            self.display.say("running the command of [acceptance]")
+            return Scoring(self.order.score_command, client.base_url, client.model)
+        if not running.seen.tools_asked or not self.order.suite.phrases:
+            return None
+        self.display.say(f"asking {len(self.order.suite.asked)} phrases")
+        return Asking(self.order.suite, client, self.clock)
+
+    def cut_off(self) -> Event:
+        """Go on without the figures that were not taken in time: they decide nothing."""
+        self.measuring = None
         return self._still_well() or Passed()
 
     def soak(self) -> Event:

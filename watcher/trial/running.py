@@ -1,0 +1,42 @@
+"""The start that is under way, and the first questions that decide whether it works."""
+
+from dataclasses import dataclass, replace
+
+from watcher.model.trial import Acceptance
+from watcher.trial.engine_log import EngineLog
+from watcher.trial.exchange import EngineClient
+from watcher.trial.ladder import reached_level
+from watcher.trial.seen import Seen, seen_in_acceptance
+from watcher.verdict.judge import StartSeen
+
+
+@dataclass(slots=True)
+class Running:
+    """An engine in its container; `seen` grows with each answer, so that nothing is lost where time runs out."""
+
+    container: str
+    log: EngineLog
+    log_name: str
+    seen: StartSeen
+
+    def answers(self, client: EngineClient, trial: Seen) -> str | None:
+        """Ask for an answer, a streamed one and, where declared, a tool call; return why the engine fails, or None."""
+        answered = client.complete()
+        self.seen = replace(self.seen, completion_ok=answered.ok)
+        trial.extra.append(seen_in_acceptance(f"completion: {answered.text}"))
+        if (shortfall := client.shortfall()) is not None:
+            self.seen = replace(self.seen, shortfall=shortfall)
+            trial.extra.append(seen_in_acceptance(shortfall))
+        if not answered.ok:
+            return "the engine did not answer a completion"
+        streamed = client.stream()
+        self.seen = replace(self.seen, stream_ok=streamed.ok)
+        trial.extra.append(seen_in_acceptance(f"stream: {streamed.text}"))
+        acceptance = Acceptance(completion=True, streams=streamed.ok)
+        if self.seen.tools_asked:
+            called = client.call_tool()
+            self.seen = replace(self.seen, tool_ok=called.ok)
+            trial.extra.append(seen_in_acceptance(f"tool call: {called.text}"))
+            acceptance = replace(acceptance, tool_call=called.ok)
+        trial.acceptance = replace(acceptance, level=reached_level(acceptance))
+        return "the engine did not call the tool" if self.seen.tools_asked and not self.seen.tool_ok else None
