@@ -12,7 +12,10 @@ from tests.bench.measured import Row, Run, run, typical
 from tests.real.docker import CannotRunHere, PrivateDaemon, private_daemon, reused_folder
 from tests.real.scene import ASSISTANT, OWN_POLICY, Scene, scene_with
 from tests.real.stub_engine import service_image, stub_image
+from watcher.config.suites import BUILTIN, read_suite
 from watcher.demo.torch_build import TorchBuild
+from watcher.host.clock import SystemClock
+from watcher.trial.asking import Asking
 from watcher.trial.exchange import EngineClient
 
 DELAYS = (0, 5)
@@ -30,7 +33,7 @@ _WHAT = "trial, engine ready {}"
 
 @dataclass(frozen=True, slots=True)
 class _Bare:
-    """Seconds of the engine (start, health, three requests, stop) and of the displaced service (stop, start)."""
+    """Seconds of the engine (start, health, a trial's questions, stop) and of the displaced service (stop, start)."""
 
     engine: float
     service: float
@@ -110,12 +113,22 @@ def _bare(engine: PrivateDaemon) -> _Bare:
     _wait(asking.is_well)
     for reply in (asking.complete(), asking.stream(), asking.call_tool()):
         assert reply.ok, reply.text
+    _ask_the_phrases(asking)
     asking.close()
     container.stop(timeout=30)
     container.remove()
     ended = time.monotonic()
     service.start()
     return _Bare(ended - stopped, stopped - begun + time.monotonic() - ended)
+
+
+def _ask_the_phrases(client: EngineClient) -> None:
+    """Ask what the trial asks: the engine's time for it is the engine's own."""
+    suite = read_suite(BUILTIN, Path(), [])
+    assert suite.phrases
+    asking = Asking(suite, client, SystemClock())
+    assert asking.ask(time.monotonic() + 60, lambda: None, lambda: None) is None
+    assert len(asking.answers) == len(suite.asked)
 
 
 def _wait(holds: Callable[[], bool]) -> None:
