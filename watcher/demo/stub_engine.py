@@ -2,7 +2,8 @@
 """A stand-in for `vllm serve`: prints what vLLM prints, then fails at the KV cache or serves. Standard library only.
 
 The demo's images carry this file as the command `vllm`; the simulated device runs the same code in a thread.
-WATCHER_DEMO_TORCH and WATCHER_DEMO_BUG, baked into the image, say what it stands for.
+WATCHER_DEMO_TORCH and WATCHER_DEMO_BUG, baked into the image, say what it stands for. It knows the phrases of our suite
+by heart: the file stands beside it in the package, and at the same place from it in an image.
 """
 
 import json
@@ -11,7 +12,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
@@ -139,13 +142,27 @@ class Engine(BaseHTTPRequestHandler):
 
 
 def _reply(ask: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return the message and why it ends: a call of the offered tool where one is offered, else a sentence."""
-    if not ask.get("tools"):
-        return {"content": "Hello, what can I do?"}, "stop"
-    name = ask["tools"][0]["function"]["name"]
-    arguments = json.dumps({"list_name": "shopping", "item": "milk"})
-    call = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": arguments}}
-    return {"content": None, "tool_calls": [call]}, "tool_calls"
+    """Return the message and why it ends: the calls that a phrase wants where tools are offered, else a sentence."""
+    calls = _calls_by_phrase().get(str(ask["messages"][-1].get("content"))) if ask.get("tools") else None
+    if not calls:
+        return {"content": "Hello, what can I do?" if calls is None else "I will remember that."}, "stop"
+    made = [
+        {"id": f"call-{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for number, (name, arguments) in enumerate(calls)
+    ]
+    return {"content": None, "tool_calls": made}, "tool_calls"
+
+
+@lru_cache(maxsize=1)
+def _calls_by_phrase() -> dict[str, list[tuple[str, str]]]:
+    """Return the name and the arguments of each wanted call; where several values are right, the first."""
+    suite = json.loads((Path(__file__).resolve().parents[1] / "suites" / "builtin.json").read_text(encoding="utf-8"))
+    return {row["say"]: [_first_of(call) for call in row["calls"]] for row in suite["phrases"] + suite["accuracy"]}
+
+
+def _first_of(call: dict[str, Any]) -> tuple[str, str]:
+    values = {key: value[0] if isinstance(value, list) else value for key, value in call["arguments"].items()}
+    return call["name"], json.dumps(values)
 
 
 def main() -> None:

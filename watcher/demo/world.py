@@ -193,6 +193,7 @@ class World:
 def engine_layer(torch: TorchBuild, vllm: str) -> Layer:
     """Return the layer of an engine image: the stub as `vllm`, and the files of its PyTorch."""
     files = {f"{PACKAGES}/{name}": content for name, content in torch.files().items()}
+    files["usr/local/suites/builtin.json"] = resources.files("watcher").joinpath("suites/builtin.json").read_bytes()
     files["usr/local/bin/vllm"] = resources.files("watcher.demo").joinpath("stub_engine.py").read_bytes()
     info = f"{PACKAGES}/vllm-{vllm}.dist-info/METADATA"
     files[info] = (
