@@ -18,7 +18,13 @@ def test_what_was_not_measured_is_named() -> None:
 def test_a_met_level_lacks_nothing_and_the_next_one_does() -> None:
     seen = Acceptance(completion=True, tool_call=True, phrases=Score(24, 32), stable_seconds=HOUR)
     assert (reached_level(seen), lacking(seen, "minimum")) == ("minimum", ())
-    assert len(lacking(seen, "stretch")) == len(lacking(seen, "target")) + 1
+    assert len(lacking(seen, "stretch")) == len(lacking(seen, "target")) + 4
+    more = lacking(replace(seen, streams=True, metrics=0), "stretch")[len(lacking(seen, "target")) :]
+    assert more == (
+        "metrics: none",
+        "several models loaded, where the engine can: not measured",
+        "recovery noticed and told: not measured",
+    )
 
 
 def test_what_was_measured_and_does_not_suffice_is_told_with_its_figures() -> None:

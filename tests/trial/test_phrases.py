@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.config.suites import read_suite
@@ -131,6 +131,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(said=st.dictionaries(st.sampled_from(["content", "tool_calls"]), JSON | st.lists(JSON)))
 def test_no_answer_raises(said: dict[str, Any]) -> None:
     for dialect in (OpenAI(), Ollama()):

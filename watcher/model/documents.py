@@ -101,6 +101,7 @@ def acceptance_document(seen: Acceptance) -> Document:
         "p95_seconds": seen.p95_seconds,
         "answers": seen.answers,
         "streams": seen.streams,
+        "metrics": seen.metrics,
         "stable_seconds": seen.stable_seconds,
         "level": seen.level,
     }

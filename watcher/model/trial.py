@@ -167,6 +167,7 @@ class Acceptance:
         tool_accuracy: of the requests that want tool calls, how many were answered with the right ones.
         p95_seconds: 95 % of the answers came within so long (nearest rank), asked one after another.
         answers: how many answers `p95_seconds` is taken from.
+        metrics: how many kinds of metrics the engine shows, by Prometheus' route or in its answers.
     """
 
     completion: bool = False
@@ -178,6 +179,7 @@ class Acceptance:
     stable_seconds: int | None = None
     level: str = "none"
     answers: int | None = None
+    metrics: int | None = None
 
     @property
     def latency_text(self) -> str | None:

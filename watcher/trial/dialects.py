@@ -17,12 +17,17 @@ class Piece:
 
 
 class Dialect(Protocol):
-    """`route` takes questions; `loaded_route` tells where the model lies, None where the engine does not say."""
+    """`route` takes questions; `loaded_route` tells where the model lies, `metrics_route` has Prometheus' text.
+
+    Each of the two is None where the engine has no such route.
+    """
 
     @property
     def route(self) -> str: ...
     @property
     def loaded_route(self) -> str | None: ...
+    @property
+    def metrics_route(self) -> str | None: ...
     @property
     def closing(self) -> str: ...
     def question(
@@ -40,6 +45,7 @@ class OpenAI:
 
     route = "/v1/chat/completions"
     loaded_route = None
+    metrics_route = "/metrics"
     closing = "[DONE]"
 
     def question(
@@ -72,6 +78,7 @@ class Ollama:
 
     route = "/api/chat"
     loaded_route = "/api/ps"
+    metrics_route = None
     closing = '"done": true'
 
     def question(

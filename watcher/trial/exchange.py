@@ -11,6 +11,7 @@ import httpx
 
 from watcher.model.suite import Tool
 from watcher.trial.dialects import Dialect, OpenAI, where_it_lies
+from watcher.trial.metrics import figures_in, metric_names
 from watcher.trial.phrases import Heard, heard, shown_call
 
 PLAIN = "Say hello."
@@ -37,6 +38,7 @@ _MOST_BYTES = 4_000_000
 _REMARK = 150
 _PATIENCE = 120.0
 """Seconds of silence after which an answer is not waited for any more."""
+_METRICS_SECONDS = 10.0
 _PHRASE_TOKENS = 192
 """Room for two calls; a model that talks instead is not listened to for long."""
 
@@ -47,6 +49,10 @@ class Reply:
 
     ok: bool
     text: str
+
+
+class _NoAnswer(Exception):
+    """The engine gave no answer of use; the message says why."""
 
 
 class _TooLong(Exception):
@@ -69,6 +75,7 @@ class EngineClient:
         self.base_url, self.model = base_url, model
         self._health_path = health_path
         self._dialect = dialect or OpenAI()
+        self._figures: frozenset[str] = frozenset()
 
     def close(self) -> None:
         self._http.close()
@@ -86,6 +93,7 @@ class EngineClient:
         body = self._asked(self._dialect.question(self.model, PLAIN, 16))
         if isinstance(body, str):
             return Reply(False, body)
+        self._figures = figures_in(body)
         message = self._dialect.message(body)
         text = str(message.get("content") or "").strip()
         return Reply(bool(text) or bool(message.get("tool_calls")), text[:200] or "an empty answer")
@@ -127,6 +135,16 @@ class EngineClient:
             return Heard(fault=body)
         return heard(self._dialect.message(body), self._dialect.arguments)
 
+    def metrics(self) -> frozenset[str]:
+        """Return the names of the engine's metrics; of one without a route for them, the figures of its answers."""
+        route = self._dialect.metrics_route
+        if route is None:
+            return self._figures
+        try:
+            return metric_names(self._fetched("GET", route, seconds=_METRICS_SECONDS))
+        except _NoAnswer:
+            return frozenset()
+
     def shortfall(self) -> str | None:
         """Return a sentence when the engine says that the model is not in the GPU's memory; None else."""
         if self._dialect.loaded_route is None:
@@ -141,23 +159,31 @@ class EngineClient:
         self, method: str, route: str, question: dict[str, Any] | None = None, seconds: float = math.inf
     ) -> dict[str, Any] | str:
         """Return the engine's JSON object, or a sentence on why there is none."""
+        try:
+            body = json.loads(self._fetched(method, route, question, seconds))
+        except _NoAnswer as why:
+            return str(why)
+        except (ValueError, RecursionError):
+            return "the answer is not JSON"
+        return body if isinstance(body, dict) else "the answer is not a JSON object"
+
+    def _fetched(
+        self, method: str, route: str, question: dict[str, Any] | None = None, seconds: float = math.inf
+    ) -> str:
+        """Return the text of an answer with status 200. Raises _NoAnswer with a sentence."""
         ends, timeout = time.monotonic() + seconds, httpx.Timeout(min(seconds, _PATIENCE), connect=5)
         try:
             with self._http.stream(method, route, json=question, timeout=timeout) as response:
                 text = b"".join(_bounded(response, ends)).decode(errors="replace")
         except httpx.HTTPError as error:
-            return f"the request broke off: {type(error).__name__}"
+            raise _NoAnswer(f"the request broke off: {type(error).__name__}") from None
         except _TooLong:
-            return "the answer does not end"
+            raise _NoAnswer("the answer does not end") from None
         except _TooLate:
-            return f"the answer did not end within {seconds:.0f} s"
+            raise _NoAnswer(f"the answer did not end within {seconds:.0f} s") from None
         if response.status_code != 200:
-            return f"the request was answered with status {response.status_code}: {text[:_REMARK]}"
-        try:
-            body = json.loads(text)
-        except (ValueError, RecursionError):
-            return "the answer is not JSON"
-        return body if isinstance(body, dict) else "the answer is not a JSON object"
+            raise _NoAnswer(f"the request was answered with status {response.status_code}: {text[:_REMARK]}")
+        return text
 
     def _judged_call(self, call: object) -> Reply:
         function = call.get("function") if isinstance(call, dict) else None

@@ -18,7 +18,7 @@ def lacking(seen: Acceptance, level: str) -> tuple[str, ...]:
     if level == "minimum":
         return _minimum(seen)
     found = (*_target(seen), *_tool_call(seen))
-    return found if level == "target" else (*found, "its own criteria: not measured, no trial measures them yet")
+    return found if level == "target" else (*found, *_stretch(seen))
 
 
 def _minimum(seen: Acceptance) -> tuple[str, ...]:
@@ -38,6 +38,16 @@ def _target(seen: Acceptance) -> tuple[str, ...]:
     if seen.tool_accuracy is None or seen.tool_accuracy.value < 0.95:
         lines.append(_told("95 % of tool calls right", _text(seen.tool_accuracy)))
     return tuple(lines)
+
+
+def _stretch(seen: Acceptance) -> tuple[str, ...]:
+    lines = []
+    if not seen.streams:
+        lines.append(_told("streaming", None if seen.streams is None else "failed"))
+    if not seen.metrics:
+        lines.append(_told("metrics", None if seen.metrics is None else "none"))
+    unmeasured = ("several models loaded, where the engine can", "recovery noticed and told")  # by no trial yet
+    return (*lines, *(_told(criterion, None) for criterion in unmeasured))
 
 
 def _stable(seen: Acceptance, seconds: int, span: str) -> list[str]:

@@ -32,7 +32,9 @@ class Running:
         streamed = client.stream()
         self.seen = replace(self.seen, stream_ok=streamed.ok)
         trial.extra.append(seen_in_acceptance(f"stream: {streamed.text}"))
-        acceptance = Acceptance(completion=True, streams=streamed.ok)
+        metrics = client.metrics()
+        trial.extra.append(seen_in_acceptance(f"metrics: {len(metrics) or 'none'}"))
+        acceptance = Acceptance(completion=True, streams=streamed.ok, metrics=len(metrics))
         if self.seen.tools_asked:
             called = client.call_tool()
             self.seen = replace(self.seen, tool_ok=called.ok)
