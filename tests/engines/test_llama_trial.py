@@ -78,9 +78,15 @@ def tried(scene: Scene, *arguments: str) -> dict[str, Any]:
 def test_a_healthy_engine_answers_streams_and_calls_the_tool(scene: Scene) -> None:
     llama_image(scene.docker().client())
     trial = tried(scene)
-    assert (trial["bring_up"], trial["failure_class"]) == ("works", None), trial["evidence"]
+    assert (trial["bring_up"], trial["failure_class"]) == ("works", None), "\n".join(
+        row["text"] for row in trial["evidence"]
+    )
     accepted = trial["acceptance"]
     assert (accepted["completion"], accepted["streams"], accepted["tool_call"]) == (True, True, True)
+    # the model answers every errand with milk on the shopping list
+    assert accepted["phrases"] == {"passed": 1, "total": 32}
+    assert (accepted["answers"], accepted["tool_accuracy"]["n"]) == (72, 68)
+    assert accepted["metrics"] > 5
     said = [row["text"] for row in trial["evidence"]]
     assert 'tool call: add_to_list({"list_name": "shopping", "item": "milk"})' in said
     assert trial["bug"]["state"] == "unknown"

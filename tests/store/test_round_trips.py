@@ -87,7 +87,12 @@ TRIALS = st.builds(
     evidence=st.lists(st.builds(Evidence, st.sampled_from(Rung), WORDS, WORDS, COUNTS), max_size=3).map(tuple),
     basis=st.lists(st.sampled_from(Rung), max_size=2).map(tuple),
     acceptance=st.none()
-    | st.builds(Acceptance, phrases=st.none() | st.builds(Score, COUNTS, COUNTS), p95_seconds=st.none() | NUMBERS),
+    | st.builds(
+        Acceptance,
+        phrases=st.none() | st.builds(Score, COUNTS, COUNTS),
+        p95_seconds=st.none() | NUMBERS,
+        tool_accuracy=st.none() | st.builds(Score, COUNTS, COUNTS),
+    ),
     displaced=st.lists(WORDS, max_size=2).map(tuple),
     away_seconds=st.none() | NUMBERS,
     owed=st.lists(st.builds(ServiceReport, WORDS, st.sampled_from(ServiceState), WORDS), max_size=2).map(tuple),

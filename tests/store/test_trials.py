@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from tests.store.examples import HOUR, NOON, begun, candidate
 from watcher.model.trial import Acceptance, Outcome, Score, ServiceReport, ServiceState, Stage, Start
@@ -75,6 +76,19 @@ def test_a_trial_comes_back_as_it_was_recorded(store: Store) -> None:
     with store.transaction() as tx:
         assert trials.trial(tx, trial.id) == done
         assert trials.trial(tx, 99) is None
+
+
+@pytest.mark.parametrize("accuracy", ["0.97", "null"])
+def test_figures_of_before_are_read(store: Store, accuracy: str) -> None:
+    """An accuracy without its n was once a bare number: it says nothing, and must not hide the trial."""
+    old = f'{{"completion": true, "phrases": {{"passed": 30, "total": 32}}, "tool_accuracy": {accuracy}}}'
+    with store.transaction() as tx:
+        trial = trials.new_trial(tx, begun())
+        tx.execute(text("update trials set acceptance = :old where id = :id"), {"old": old, "id": trial.id})
+    with store.transaction() as tx:
+        found = trials.trial(tx, trial.id)
+        assert found is not None
+        assert found.acceptance == Acceptance(completion=True, phrases=Score(30, 32))
 
 
 def test_the_journal_has_a_row_for_each_change_of_stage_and_only_for_those(store: Store) -> None:

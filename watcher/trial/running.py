@@ -33,7 +33,7 @@ class Running:
         self.seen = replace(self.seen, stream_ok=streamed.ok)
         trial.extra.append(seen_in_acceptance(f"stream: {streamed.text}"))
         metrics = client.metrics()
-        trial.extra.append(seen_in_acceptance(f"metrics: {len(metrics) or 'none'}"))
+        trial.extra.append(seen_in_acceptance(f"metrics: {f'{len(metrics)} kinds' if metrics else 'none'}"))
         acceptance = Acceptance(completion=True, streams=streamed.ok, metrics=len(metrics))
         if self.seen.tools_asked:
             called = client.call_tool()
