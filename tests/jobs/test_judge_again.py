@@ -23,6 +23,7 @@ from watcher.jobs.means import Means
 from watcher.jobs.round import go_round
 from watcher.model.trial import Outcome, Stage, Start, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass, Rung
+from watcher.ports import Lines
 from watcher.store import trials
 from watcher.verdict.signatures import VERSION
 
@@ -46,7 +47,7 @@ class World:
         }
         (self.folder / "config.toml").write_text(tomli_w.dumps(table))
         settings = load_settings(self.folder / "config.toml", {})
-        with open_means(settings, say=lambda line: None, clock=self.clock) as means:
+        with open_means(settings, Lines(lambda line: None), clock=self.clock) as means:
             yield means
 
     def kept(self, log: bytes | None, failure: FailureClass = FailureClass.OTHER_CRASH, **keys: object) -> int:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -10,6 +12,7 @@ from threading import Thread
 import pytest
 
 from watcher.config.load import load_settings
+from watcher.config.suites import BUILTIN, read_suite
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
 from watcher.demo.year import DAYS, UPSTREAM
@@ -21,6 +24,7 @@ from watcher.model.device import DeviceState
 from watcher.model.trial import Candidate, Outcome, ServiceReport, Stage, Trial
 from watcher.model.verdict import BringUp, StaticReading
 from watcher.ports import Lines
+from watcher.trial.exchange import EngineClient
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
@@ -203,3 +207,26 @@ def test_a_bug_of_ours_on_the_way_back_does_not_end_it(tmp_path: Path, world: Wo
     _, trial = run(order, host, GoodNotebook())
     assert (trial.stage, trial.owed) == (Stage.DONE, ())
     assert read_debts(order.data_dir / "owed") == ()
+
+
+@pytest.mark.parametrize(
+    ("accept", "total"), [(timedelta(seconds=2), timedelta(minutes=5)), (timedelta(minutes=5), timedelta(seconds=4))]
+)
+def test_a_question_that_is_not_given_up_in_time_costs_figures_and_no_verdict(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, accept: timedelta, total: timedelta
+) -> None:
+    """Whichever deadline rings: by then the engine has shown that it works."""
+    monkeypatch.setattr(EngineClient, "ask", lambda *_: time.sleep(60))
+    order = order_in(tmp_path, world)
+    timeouts = order.trial.timeouts.model_copy(update={"accept": accept})
+    trial_section = order.trial.model_copy(update={"timeouts": timeouts, "total": total})
+    order = replace(order, suite=read_suite(BUILTIN, tmp_path, []), trial=trial_section)
+    begun, host = time.monotonic(), SimulatedHost()
+    runner, trial = run(order, host, GoodNotebook())
+    assert time.monotonic() - begun < 40
+    assert (trial.outcome, trial.bring_up, trial.stage) == (Outcome.VERDICT, BringUp.WORKS, Stage.DONE)
+    assert runner.bug_of_ours is None
+    assert trial.acceptance is not None
+    assert (trial.acceptance.tool_call, trial.acceptance.phrases) == (True, None)
+    assert any("0 of 72 were asked" in row.text for row in trial.evidence)
+    assert host.services["assistant"].healthy
