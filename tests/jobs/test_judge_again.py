@@ -129,7 +129,7 @@ def test_one_from_before_versions_were_kept_is_read_too(world: World) -> None:
 
 
 def test_what_the_bench_owns_takes_both_answers_back(world: World) -> None:
-    number = world.kept(b"failed to register layer: no space left on device\n")
+    number = world.kept(b"Error: pull access denied for vllm, repository does not exist\n")
     world.turn()
     now = world.stored(number)
     assert (now.outcome, now.bug, now.bring_up) == (Outcome.BENCH, BugState.UNKNOWN, BringUp.UNTRIED)
