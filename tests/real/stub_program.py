@@ -83,9 +83,8 @@ def known_calls() -> dict[str, list[dict[str, Any]]]:
     if "STUB_SUITE" not in os.environ:
         return {}
     read = json.loads(Path(os.environ["STUB_SUITE"]).read_text(encoding="utf-8"))
-    return {
-        row["say"]: [_chosen(call) for call in row["calls"]] for key in ("phrases", "accuracy") for row in read[key]
-    }
+    rows = read["phrases"] + read["accuracy"]
+    return {row["say"]: [_chosen(call) for call in row["calls"]] for row in rows}
 
 
 def _chosen(call: dict[str, Any]) -> dict[str, Any]:
@@ -301,19 +300,16 @@ class Handler(BaseHTTPRequestHandler):
             case "sick":
                 State.dead = True
                 self.send(503, b"")
-                return True
             case "wrong":
                 self.send_json({"choices": [{"message": {"content": "I would rather not."}}]})
-                return True
             case "hostile":
                 self.send_json({"choices": [{"message": HOSTILE[number % len(HOSTILE)]}]})
-                return True
-            case "slow":
-                time.sleep(PACE)
             case "trickle":
                 self.trickle()
-                return True
-        return False
+            case _:
+                time.sleep(PACE if MANNER == "slow" else 0)
+                return False
+        return True
 
     def trickle(self) -> None:
         self.send_response(200)
