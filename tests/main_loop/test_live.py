@@ -19,6 +19,7 @@ from tests.real.terminal import CTRL_C, Terminal, on_terminal
 from tests.real.web import Reply, running_web
 
 SAID = [f"stopping container:{ASSISTANT}", "starting vLLM with profile plain", f"container:{ASSISTANT} is back"]
+WHOLE = [f"reading torch in {IMAGE}", *SAID[:2], "asking 72 phrases", f"starting container:{ASSISTANT} again"]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x1b[31mloading\x1b[0m shard 3\x9b5A\x1b[?25l"
 HARMLESS = "loading shard 3 5A"
 PASSING = re.compile(r"^\S+  ?.*\d:\d\d( of \d+:\d\d)?$")
@@ -85,9 +86,9 @@ def test_a_whole_trial_leaves_the_lines_that_were_said_and_the_result(
     with on_terminal(trial_in(scene)) as terminal:
         assert terminal.end() == 0
         lines = terminal.lines()
-        assert lines[:5] == [f"reading torch in {IMAGE}", *SAID[:2], f"starting container:{ASSISTANT} again", SAID[2]]
+        assert lines[:6] == [*WHOLE, SAID[2]]
         assert_left_as_it_was(terminal)
-        assert re.match(r"    1  .*  verdict  bug unknown, bring-up works", lines[5])
+        assert re.match(r"    1  .*  verdict  bug unknown, bring-up works", lines[6])
         assert all(shown_lines(terminal, stage) for stage in ("inspect", "probe", "restore"))
 
 
@@ -100,8 +101,7 @@ def test_json_has_one_object_on_stdout_while_the_terminal_shows_the_rest_without
     with (tmp_path / "answer").open("wb") as answer, on_terminal(command, columns=20, stdout=answer) as terminal:
         assert terminal.end() == 0
         assert [line for line in terminal.seen if re.match(r"inspect 0:0\d", line)], "twenty columns will do"
-        said = [f"reading torch in {IMAGE}", *SAID[:2], f"starting container:{ASSISTANT} again", SAID[2]]
-        assert "".join(terminal.lines()).replace(" ", "") == "".join(said).replace(" ", "")
+        assert "".join(terminal.lines()).replace(" ", "") == "".join([*WHOLE, SAID[2]]).replace(" ", "")
         assert not re.search(rb"\x1b\[[0-9;]*m", terminal.raw)
     assert json.loads((tmp_path / "answer").read_text())["schema"] == "watcher/trial/1"
 

@@ -94,7 +94,7 @@ class Terminal:
 def on_terminal(
     command: Sequence[str],
     columns: int = 100,
-    rows: int = 40,
+    rows: int = 80,
     stdout: IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Terminal]:
@@ -103,7 +103,7 @@ def on_terminal(
     _set_size(slave, columns, rows)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WATCHER_", "NO_COLOR"))}
     process = subprocess.Popen(
-        ["setsid", "--ctty", *command],
+        ["env", "--default-signal=HUP", "setsid", "--ctty", *command],  # these tests may run under `nohup`
         cwd=CHECKOUT,
         stdin=slave,
         stdout=stdout or slave,

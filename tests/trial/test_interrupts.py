@@ -3,12 +3,21 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
 
 LONG = 30.0
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let SIGHUP be heard, also where these tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def killed_while_waiting(number: signal.Signals) -> None:
@@ -35,6 +44,7 @@ def test_the_total_rings_before_a_longer_stage() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.usefixtures("heard")
 def test_a_signal_breaks_a_blocking_call(number: signal.Signals) -> None:
     with Interrupts() as interrupts:
         with pytest.raises(Interrupted), interrupts.deadline(LONG):
