@@ -141,7 +141,7 @@ WAITS = (
     Wait("settle", "healthy", 6, {"outcome": "bench", "failed_stage": "settle", "bring_up": "untried"},
          trial={"preflight": {"min_memory": "9GB"}, "timeouts": {"settle": "3s"}}),
     Wait("ready", "never-ready", 0, {"outcome": "verdict", "bring_up": "fails", "failure_class": "not-ready"},
-         trial={"timeouts": {"ready": "3s"}}),
+         seconds=8, trial={"timeouts": {"ready": "8s"}}),
     Wait("soak", "healthy", 0, {"outcome": "verdict", "bring_up": "works", "failure_class": None},
          options=("--soak", "3s")),
 )  # fmt: skip

@@ -157,6 +157,8 @@ def ground(forks: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         scene = killing_scene(engine, tmp_path_factory.mktemp("scene"))
         scene.table["device"]["root"] = str(scene.folder / "device")
         new_boot(scene)
+        whole = forks.run(scene.command("trial", "run", IMAGE)[3:], scene.folder / "output")
+        assert whole == 0, "a trial is on record before the first death, in whichever order these tests run"
         yield Ground(scene, forks, engine)
 
 
