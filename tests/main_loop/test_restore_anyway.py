@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.places import CHECKOUT
 from tests.real.scene import Scene
 from watcher.host.owed import write_debt
 from watcher.model.container import Debt, OwedService
@@ -195,3 +196,17 @@ def _backdate(owing: Owing, by: str) -> None:
         amount, unit = by.split()
         now = datetime.fromisoformat(was) + timedelta(**{unit: int(amount)})
         database.execute("UPDATE notices SET created_at = ? WHERE key = 'owed:7'", (now.isoformat(sep=was[10]),))
+
+
+def test_the_exit_code_says_what_is_down_though_nobody_takes_the_words(tmp_path: Path) -> None:
+    (tmp_path / "data" / "owed").mkdir(parents=True)
+    (tmp_path / "data" / "owed" / "1.json").write_text("{")
+    (tmp_path / "config.toml").write_text('[store]\ndata_dir = "data"\n[device]\ndocker = "none"\n')
+    command = [sys.executable, "-m", "watcher", "--config", str(tmp_path / "config.toml"), "restore"]
+    for lost in ("/dev/full", "a closed pipe"):
+        reader, writer = os.pipe() if lost == "a closed pipe" else (None, os.open(lost, os.O_WRONLY))
+        if reader is not None:
+            os.close(reader)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT, check=False)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (5, "still down: file:1.json\n"), lost

@@ -4,8 +4,10 @@ It needs the standard library, and for containers the Docker SDK; neither typer 
 """
 
 import contextlib
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from watcher.cli import exits
@@ -15,13 +17,13 @@ from watcher.host.kept import kept_engines
 from watcher.host.lease import lease_holder
 from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.heartbeat import beat
+from watcher.model.trial import ServiceReport, ServiceState
 
 
 def restore(call: Call, as_json: bool) -> int:
     from watcher.cli.views import show_services
-    from watcher.host.restore import restore_all, unpaid_services
+    from watcher.host.restore import restore_all
     from watcher.model.documents import service_document
-    from watcher.model.trial import ServiceState
 
     data_dir = read_data_dir(call.config)
     if kept := kept_engines(data_dir):
@@ -29,12 +31,23 @@ def restore(call: Call, as_json: bool) -> int:
     for owed in (owed for debt in read_debts(data_dir / "owed") for owed in debt.services):
         call.say(f"putting back {owed.service}")
     reports = restore_all(data_dir, read_docker_url(call.config))
-    if as_json:
-        show_json({"schema": "watcher/restore/1", "restore": [service_document(report) for report in reports]})
-    else:
-        show_services(reports)
-        if not reports:
-            show("nothing is owed")
+    code = _exit_code(call, data_dir, reports)
+    with contextlib.suppress(OSError):  # nobody takes what is printed: the exit code says it all the same
+        if as_json:
+            show_json({"schema": "watcher/restore/1", "restore": [service_document(report) for report in reports]})
+        else:
+            show_services(reports)
+            if not reports:
+                show("nothing is owed")
+        sys.stdout.flush()
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush fails once more
+    return code
+
+
+def _exit_code(call: Call, data_dir: Path, reports: Sequence[ServiceReport]) -> int:
+    from watcher.host.restore import unpaid_services
+
     if lease_holder(data_dir) is not None:  # a trial that was told to end gives back by itself
         return exits.STILL_DOWN if any(report.state is ServiceState.DOWN for report in reports) else exits.DONE
     if unpaid := unpaid_services(data_dir, reports):
