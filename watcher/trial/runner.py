@@ -14,6 +14,7 @@ from watcher.model.container import Debt, OwedService
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.ports import Clock, Display, Host
 from watcher.trial.doing import doing
+from watcher.trial.figures import Figures
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
 from watcher.trial.ladder import lacking
 from watcher.trial.machine import Enough, Event, Failed, Passed, Progress, Restored, advance
@@ -44,7 +45,8 @@ class Runner:
     def run(self, trial: Trial) -> Trial:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
         seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures, earlier=self.order.earlier)
-        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display)
+        figures = Figures(self.order, self.clock, seen, self.display)
+        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display, figures)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
             try:
@@ -105,7 +107,7 @@ class Runner:
         except DeadlinePassed as rung:
             if stage is Stage.TEARDOWN:
                 return self._torn_down(stages)
-            if rung.whole_trial and stages.measuring is not None:
+            if rung.whole_trial and stages.figures.measuring is not None:
                 return Enough()  # the engine works, and only figures are missing
             if late is not None:
                 return Failed(f"{late} in stage {stage}")
@@ -160,7 +162,7 @@ class Runner:
             return stages.not_pulled()
         if stage is Stage.SETTLE and not rung.whole_trial:
             return stages.not_settled()
-        if stage is Stage.ACCEPT and stages.measuring is not None and stages.running is not None:
+        if stage is Stage.ACCEPT and stages.figures.measuring is not None and stages.running is not None:
             return stages.cut_off()
         if stage in (Stage.READY, Stage.ACCEPT) and stages.running is not None and not rung.whole_trial:
             return stages.over(f"the engine did not pass the stage {stage} in time", deadline_passed=True)

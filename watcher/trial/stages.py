@@ -4,28 +4,28 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from watcher.artifacts.inspect import read_static
-from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable, StoreError
+from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
 from watcher.host.owed import write_debt
 from watcher.model.container import ContainerState, Debt, KeptEngine, LocalImage
 from watcher.model.device import DeviceFacts
-from watcher.model.trial import Candidate, Outcome, Stage, Trial
+from watcher.model.trial import Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
 from watcher.planner.preflight import condition, gb, is_settled, not_settled
 from watcher.ports import Clock, Display, Host
-from watcher.trial.asking import Asking
 from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
+from watcher.trial.fetching import Fetching
+from watcher.trial.figures import Figures
 from watcher.trial.ladder import reached_level
 from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Kept, Passed, Postponed
 from watcher.trial.notebook import Notebook
-from watcher.trial.order import LABEL, Order, engine_spec
-from watcher.trial.overlaying import Laying, read_overlay_probe
-from watcher.trial.probing import probe_spec, read_probe
+from watcher.trial.order import Order, engine_spec
+from watcher.trial.overlaying import Laying
+from watcher.trial.probe_run import ProbeRun
 from watcher.trial.running import Running
-from watcher.trial.scoring import Scoring
-from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
+from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_of_device
 from watcher.trial.surroundings import Surroundings
 from watcher.verdict.judge import StartSeen, may_another_profile_help
 from watcher.verdict.scan import scan
@@ -33,7 +33,6 @@ from watcher.verdict.scan import scan
 FREEING_MEMORY = timedelta(hours=1)
 _FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
 """An engine that is up at once is not kept waiting; each further look is a little later than the last."""
-_PROBE_OUTPUT_CAP = 1_000_000
 _SETTLE_PAUSE = 0.3
 _FIGURES_SHARE = 0.8
 """Of the time of `accept`: what is left is for an answer that is late, so that figures never cost a verdict."""
@@ -59,11 +58,11 @@ class Stages:
     seen: Seen
     notebook: Notebook
     display: Display
+    figures: Figures
     running: Running | None = None
     client: EngineClient | None = None
-    measuring: Asking | Scoring | None = None
     next_start: int = 0
-    probe_runs: bool = False
+    probe_run: ProbeRun | None = None
 
     # --- beside the running service -------------------------------------------------------------------------------
 
@@ -80,36 +79,25 @@ class Stages:
         return Surroundings(self.order, self.host, self.clock)
 
     def pull(self) -> Event:
-        candidate = self.order.candidate
+        """Fetch the candidate by its digest, and the wheel that is laid over it."""
+        fetching = Fetching(self.host, self.notebook, self.seen, self.display, self._give_way)
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = self._pulled_image(candidate, deadline)
-        self.notebook.pulled(image)
+        image = fetching.image(self.order.candidate, deadline)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
             return Failed(reason, Outcome.REFUSED)
         self.seen.image = image
-        if candidate.digest is None:  # named by hand by a tag: from now on its content names it
+        if self.order.candidate.digest is None:  # named by hand by a tag: from now on its content names it
             digest = image.digest or image.id
             named = replace(self.trial.candidate, digest=digest, fingerprint=fingerprint(digest))
             self.trial = replace(self.trial, candidate=named)
         if self.order.laying is not None:
-            self._fetch_wheel(self.order.laying)
-            self.seen.pulling = None
+            self._fetch_wheel(fetching, self.order.laying)
         return Passed()
 
-    def _pulled_image(self, candidate: Candidate, deadline: float) -> LocalImage:
-        self.seen.pulling = f"asking for {candidate.image}"
+    def _fetch_wheel(self, fetching: Fetching, laying: Laying) -> None:
         try:
-            image = self.host.pull(candidate.image, candidate.digest, self._pulling, deadline, self._pull_begins)
-        except StoreError:  # ours, not the registry's
-            self.seen.pulling = None
-            raise
-        self.seen.pulling = None
-        return image
-
-    def _fetch_wheel(self, laying: Laying) -> None:
-        try:
-            laying.fetch(self.clock.now(), self.host.free_disk(), self._pulling)
+            fetching.wheel(laying, self.clock.now())
         except SourceUnavailable as error:
             if error.retry_after is not None:
                 self.trial = replace(self.trial, retry_at=self.clock.now() + error.retry_after)
@@ -118,16 +106,6 @@ class Stages:
     def not_pulled(self) -> Event:
         """Give up on an image that was not there at the deadline."""
         return Failed(f"it was not fetched in time; the last that was seen: {self.seen.pulling or 'it was there'}")
-
-    def _pull_begins(self, reference: str, there: frozenset[str]) -> None:
-        if self.host.free_disk() is None:
-            self.display.say("the disk under the images cannot be seen from here: the image may not fit")
-        self.notebook.pulling(reference, there)
-
-    def _pulling(self, line: str) -> None:
-        self._give_way()
-        self.seen.pulling = line
-        self.display.update(line)
 
     def inspect(self) -> Event:
         image, laying = self._image(), self.order.laying
@@ -155,40 +133,16 @@ class Stages:
                 available=available,
                 needed=self.order.trial.preflight.probe_memory,
             )
-        self.seen.probe = self._probed()
+        self.probe_run = ProbeRun(self.order, self.host)
+        self.seen.probe = self.probe_run.read(self._image(), self.trial.id, self.seen.extra)
         return self._enough() or Passed()
 
     def probe_hung(self) -> Event:
         """Go on without the probe's answer: one that does not end says nothing about the bug."""
-        if not self.probe_runs:
+        if self.probe_run is None or not self.probe_run.started:
             return Failed("the probe could not be started in time")
         self.seen.probe = ProbeReading(BugState.UNKNOWN, trap_set=False, reason="the probe did not end in time")
         return self._enough() or Passed()
-
-    def _probed(self) -> ProbeReading:
-        source = self.order.bug.probe or ""
-        spec = probe_spec(self._image().id, source, self.order.engine, self.order.device.runtime)
-        # with the engine's mounts: some bring torch along, and a wrong path is refused before anything is stopped
-        mounts = tuple(replace(mount, read_only=True) for mount in self.order.engine.parsed_mounts())
-        spec = replace(spec, labels={LABEL: str(self.trial.id)}, mounts=mounts)
-        laying = self.order.laying
-        if laying is not None:
-            spec = laying.over(spec, self._image())
-            self.seen.extra.append(laying.evidence())
-        try:
-            container = self.host.start(spec)
-            self.probe_runs = True
-            output = bytearray()
-            for chunk in self.host.follow(container):
-                output += chunk[: _PROBE_OUTPUT_CAP - len(output)]
-            state = self.host.state(container)
-        except CannotStart as error:
-            return ProbeReading(BugState.UNKNOWN, trap_set=False, reason=f"the probe could not be run: {error.message}")
-        finally:
-            self.host.remove_trial()
-        if laying is not None:
-            return read_overlay_probe(bytes(output), state.exit_code, laying.overlay)
-        return read_probe(bytes(output), state.exit_code)
 
     def _asks_bring_up(self) -> bool:
         return self.order.ask_bring_up and not (self.order.unless_present and self.seen.is_present)
@@ -298,39 +252,16 @@ class Stages:
         running, client = self._started(), self._client()
         if (failure := running.answers(client, self.seen)) is not None:
             return self.over(failure)
-        return self._take_figures(until) or self._still_well() or Passed()
-
-    def _take_figures(self, until: float) -> Event | None:
-        """Ask the phrases, or run the operator's command; return the engine's end where it dies meanwhile."""
-        self.measuring = measuring = self._measuring()
-        if measuring is None:
-            return None
-        try:
-            dead = measuring.ask(until, self._give_way, self._still_well)
-        finally:  # whatever ends it: what was measured is kept
-            self.seen.extra += map(seen_in_acceptance, measuring.told())
-            if self.seen.acceptance is not None:
-                figures = measuring.measured(self.seen.acceptance)
-                self.seen.acceptance = replace(figures, level=reached_level(figures))
-        self.measuring = None
-        return dead
-
-    def _measuring(self) -> Asking | Scoring | None:
-        """Return what takes the figures, once for each profile: in the last of its repeats."""
-        client, running, planned = self._client(), self._started(), self.order.planned_starts
-        if self.next_start < len(planned) and planned[self.next_start].name == running.seen.profile:
-            return None
-        if self.order.score_command is not None:
-            self.display.say("running the command of [acceptance]")
-            return Scoring(self.order.score_command, client.base_url, client.model)
-        if not running.seen.tools_asked or not self.order.suite.phrases:
-            return None
-        self.display.say(f"asking {len(self.order.suite.asked)} phrases")
-        return Asking(self.order.suite, client, self.clock)
+        planned = self.order.planned_starts
+        if self.next_start == len(planned) or planned[self.next_start].name != running.seen.profile:
+            taken = self.figures.take(client, running.seen.tools_asked, until, self._give_way, self._still_well)
+            if taken is not None:  # once for each profile: in the last of its repeats
+                return taken
+        return self._still_well() or Passed()
 
     def cut_off(self) -> Event:
         """Go on without the figures that were not taken in time: they decide nothing."""
-        self.measuring = None
+        self.figures.measuring = None
         return self._still_well() or Passed()
 
     def soak(self) -> Event:
