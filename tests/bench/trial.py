@@ -78,6 +78,8 @@ def _scene(engine: PrivateDaemon, folder: Path, delay: int) -> Scene:
     client = engine.client()
     stub_image(client, _IMAGE, "healthy", files=_torch(), STUB_DELAY=str(delay))
     scene = scene_with(engine, folder, ["local/vllm"], [])
+    # the bare container is given none, and where the engine may not raise limits a trial starts its container twice
+    scene.table["engines"]["vllm"]["ulimits"] = {}
     scene.table["device"]["root"] = "/"  # its memory is read, so that the trial waits until it has come to rest
     service = service_image(client, "local/assistant:1", health=False)
     client.containers.run(service, name=ASSISTANT, detach=True, restart_policy=OWN_POLICY)

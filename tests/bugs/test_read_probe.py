@@ -86,7 +86,7 @@ def test_the_container_runs_the_source_with_nothing_mounted() -> None:
     engine = engine.model_copy(update={"mounts": ("/models:/models",), "model": "/models/m", "network": "bridge"})
     spec = probe_spec("sha256:1", PROBE.read_text(), engine, "nvidia")
     assert spec.entrypoint == ("python3", "-c", PROBE.read_text())
-    assert (spec.image, spec.runtime, spec.network) == ("sha256:1", "nvidia", "none")
+    assert (spec.image, spec.runtime, spec.network) == ("sha256:1", "nvidia", "off")
     assert (spec.args, spec.mounts, spec.allow) == ((), (), ())
     assert spec.writable == engine.writable
 

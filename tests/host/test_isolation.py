@@ -17,11 +17,13 @@ from tests.host.docker_world import DockerWorld, device_section
 from tests.real.docker import private_daemon, reused_folder
 from tests.real.stub_engine import service_image, stub_image
 from watcher.config.engines import Allow, Profile
+from watcher.config.load import read_presets
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.docker_host import DockerHost
 from watcher.host.isolation import container_config, wants_outside
 from watcher.host.names import TRIAL
 from watcher.model.container import ContainerSpec, Mount
+from watcher.trial.probing import probe_spec
 from watcher.trial.seen import allowed_beyond
 
 DAC_READ_SEARCH = 1 << 2
@@ -96,6 +98,13 @@ except OSError:
     assert docker.output(docker.script(code)).splitlines() == ["not reached", "not reached", "no such name"]
     for spec in (docker.script(code, network="bridge"), docker.script(code, allow=("network",))):
         assert docker.output(spec).splitlines()[:2] == ["reached", "not reached"]
+
+
+def test_a_probe_has_no_network_at_all(docker: DockerWorld) -> None:
+    image = docker.spec().image
+    asked = probe_spec(image, "import os; print(os.listdir('/sys/class/net'))", read_presets()["vllm"], "runc")
+    assert docker.output(replace(asked, env={})) == "['lo']\n"
+    assert docker.client.networks.list(names=[TRIAL]) == []
 
 
 def test_what_a_profile_names_is_loosened_and_nothing_else(docker: DockerWorld) -> None:

@@ -19,7 +19,7 @@ from watcher.host.recreate import command_to_run, create_body, endpoints
 from watcher.model.container import OwedService
 from watcher.model.trial import ServiceReport, ServiceState
 
-_STEADY_SECONDS = 1.0
+_STEADY_SECONDS = 0.5
 """A container that ends right after its start was never back."""
 
 Standing = Literal["itself", "again", "another"]

@@ -42,7 +42,7 @@ def wants_outside(spec: ContainerSpec) -> bool:
 def _host_config(spec: ContainerSpec, docker_url: str) -> dict[str, Any]:
     free = "capabilities" in spec.allow
     config: dict[str, Any] = {
-        "NetworkMode": TRIAL,
+        "NetworkMode": "none" if spec.network == "off" else TRIAL,
         # an internal network's resolver may still pass questions on to the outside; its own loopback answers none
         "Dns": [] if wants_outside(spec) else ["127.0.0.1"],
         "DnsOptions": [] if wants_outside(spec) else ["timeout:1", "attempts:1"],

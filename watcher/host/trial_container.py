@@ -54,7 +54,8 @@ class TrialContainer:
         config = container_config(spec, self._engine.url, self._owner)
         self._refuse_anothers()
         self.remove()
-        self._make_network(internal=not wants_outside(spec))
+        if spec.network != "off":
+            self._make_network(internal=not wants_outside(spec))
         container = self._create(config)
         self._refuse_missing_command(container, spec)
         self._lay(container, spec)

@@ -34,7 +34,8 @@ class ContainerSpec:
         image: id or `repository@sha256:…`; never a tag.
         entrypoint: the server itself, so that signals and exit codes are its own.
         writable: container paths that get a tmpfs; the root file system is read-only.
-        network: `none` is an own internal network, `bridge` an ordinary one.
+        network: `none` is an own internal network, over which it can be asked; `bridge` an ordinary one; `off` none at
+            all, for what is only listened to.
         allow: loosened rules, by name, as the profile declares them (shown in the report).
         shm_bytes, memory_bytes: None leaves Docker's default.
     """

@@ -37,6 +37,7 @@ def probe_spec(image: str, source: str, engine: EngineSettings, runtime: str) ->
         env={name: value for name, value in engine.env.items() if name not in ALLOCATOR_VARIABLES},
         writable=engine.writable,
         runtime=runtime,
+        network="off",
     )
 
 

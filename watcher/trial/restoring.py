@@ -9,7 +9,7 @@ from watcher.model.container import OwedService
 from watcher.model.trial import ServiceReport
 from watcher.ports import Clock, Host
 
-_PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from watcher.verdict.scan import scan
 FREEING_MEMORY = timedelta(hours=1)
 _FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
 """An engine that is up at once is not kept waiting; each further look is a little later than the last."""
-_SETTLE_PAUSE = 0.3
+_SETTLE_PAUSE = 0.2
 _FIGURES_SHARE = 0.8
 """Of the time of `accept`: what is left is for an answer that is late, so that figures never cost a verdict."""
 _GONE = "the trial container is gone: somebody removed it"
