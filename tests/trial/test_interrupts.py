@@ -2,8 +2,9 @@
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -76,3 +77,36 @@ def test_afterwards_the_old_handlers_stand_again_and_no_timer_runs() -> None:
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+class SlowToGo:
+    """Its finalizer is under way when it rings: what is raised there Python drops."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    def __del__(self) -> None:
+        self._meanwhile()
+
+
+def test_a_deadline_that_rings_in_a_finalizer_rings_again() -> None:
+    with Interrupts() as interrupts, pytest.raises(DeadlinePassed) as rung, interrupts.deadline(0.1):
+        SlowToGo(lambda: time.sleep(0.3))
+        time.sleep(LONG)
+    assert not rung.value.whole_trial
+
+
+def test_a_signal_that_comes_in_a_finalizer_still_ends_the_block() -> None:
+    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.deadline(LONG):
+        SlowToGo(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        time.sleep(LONG)
+    assert interrupts.noted
+
+
+def test_other_trouble_of_a_finalizer_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda seen: told.append(seen.exc_value))
+    with Interrupts() as interrupts, interrupts.deadline(LONG):
+        SlowToGo(lambda: [].pop())
+    assert [type(error) for error in told] == [IndexError]
+    assert sys.unraisablehook is not sys.__unraisablehook__

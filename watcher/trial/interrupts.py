@@ -3,10 +3,13 @@
 A trial spends its time inside blocking calls (a pull, a log, a health check). Raising from the signal handler is the
 one way that ends each of them at once, so that what is owed can be started within seconds. Nothing is raised outside
 of a `deadline` block: bookkeeping and the way back are never torn apart, and a second Ctrl-C leaves no service down.
+
+Python drops what is raised while it runs a finalizer, which may be at any moment; such a one is raised once more.
 """
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from types import FrameType
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP is what a terminal that is closed, or whose line is lost, sends."""
+_ONCE_MORE_SECONDS = 0.01
 
 
 class Interrupted(BaseException):
@@ -37,6 +41,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.noted = False
         self._armed = False
+        self._inside = False
         self._whole_trial = False
         self._total_ends: float | None = None
 
@@ -45,10 +50,12 @@ class Interrupts:
         heard = [number for number in ENDING if not (is_deaf and number is signal.SIGHUP)]
         self._previous = {number: signal.signal(number, self._end) for number in heard}
         self._previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._ring)
+        self._previous_hook, sys.unraisablehook = sys.unraisablehook, self._dropped
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = self._previous_hook
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -71,14 +78,14 @@ class Interrupts:
         left = self.at_most(seconds)
         self._whole_trial = left < seconds
         try:
-            self._armed = True
+            self._armed = self._inside = True
             if self.noted:
                 raise Interrupted
             # zero would disarm the timer
             signal.setitimer(signal.ITIMER_REAL, max(0.001, left))
             yield
         finally:
-            self._armed = False
+            self._armed = self._inside = False
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
@@ -90,4 +97,11 @@ class Interrupts:
     def _ring(self, _number: int, _frame: FrameType | None) -> None:
         if self._armed:
             self._armed = False
-            raise DeadlinePassed(self._whole_trial)
+            raise Interrupted if self.noted else DeadlinePassed(self._whole_trial)
+
+    def _dropped(self, told: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(told.exc_value, (Interrupted, DeadlinePassed)):
+            self._previous_hook(told)
+        elif self._inside:
+            self._armed = True
+            signal.setitimer(signal.ITIMER_REAL, _ONCE_MORE_SECONDS)
