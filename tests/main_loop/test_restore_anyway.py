@@ -92,6 +92,24 @@ def test_a_configuration_that_is_no_toml_keeps_nothing_down(owing: Owing) -> Non
     assert owing.notes() == []
 
 
+@pytest.mark.parametrize("text", ["[store\n", None], ids=["no toml", "missing"])
+def test_where_the_data_folder_is_only_guessed_it_says_so(tmp_path: Path, text: str | None) -> None:
+    config = tmp_path / "watcher.toml"
+    if text is not None:
+        config.write_text(text)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WATCHER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "--config", str(config), "restore"],
+        capture_output=True,
+        text=True,
+        env={**env, "XDG_STATE_HOME": str(tmp_path), "WATCHER_DEVICE__DOCKER": "none"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "nothing is owed\n")
+    assert "watcher.toml" in done.stderr
+    assert f"looked for in {tmp_path / 'watcher'}; set WATCHER_STORE__DATA_DIR" in done.stderr
+
+
 def test_a_locked_and_a_damaged_database_keep_nothing_down(owing: Owing) -> None:
     owing.write()
     database = sqlite3.connect(owing.scene.data_dir / "watcher.db")

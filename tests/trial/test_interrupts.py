@@ -89,18 +89,22 @@ class SlowToGo:
         self._meanwhile()
 
 
+def finalized_while_waiting(meanwhile: Callable[[], None]) -> None:
+    SlowToGo(meanwhile)
+    time.sleep(LONG)
+
+
 def test_a_deadline_that_rings_in_a_finalizer_rings_again() -> None:
     with Interrupts() as interrupts, pytest.raises(DeadlinePassed) as rung, interrupts.deadline(0.1):
-        SlowToGo(lambda: time.sleep(0.3))
-        time.sleep(LONG)
+        finalized_while_waiting(lambda: time.sleep(0.3))
     assert not rung.value.whole_trial
 
 
 def test_a_signal_that_comes_in_a_finalizer_still_ends_the_block() -> None:
-    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.deadline(LONG):
-        SlowToGo(lambda: os.kill(os.getpid(), signal.SIGTERM))
-        time.sleep(LONG)
-    assert interrupts.noted
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted), interrupts.deadline(LONG):
+            finalized_while_waiting(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert interrupts.noted
 
 
 def test_other_trouble_of_a_finalizer_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:

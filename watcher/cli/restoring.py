@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
-from watcher.config.place import read_data_dir, read_docker_url
+from watcher.config.place import read_data_dir, read_docker_url, why_unsure
 from watcher.host.kept import kept_engines
 from watcher.host.lease import lease_holder
 from watcher.host.owed import broken_debts, read_debts
@@ -32,6 +32,11 @@ def restore(call: Call, as_json: bool) -> int:
         call.say(f"putting back {owed.service}")
     reports = restore_all(data_dir, read_docker_url(call.config))
     code = _exit_code(call, data_dir, reports)
+    if code == exits.DONE and (unsure := why_unsure(call.config)) is not None:
+        call.complain(
+            f"{unsure}\nwhat is owed was looked for in {data_dir}; set WATCHER_STORE__DATA_DIR if that is wrong"
+        )
+        code = exits.MUST_CHANGE
     with contextlib.suppress(OSError):  # nobody takes what is printed: the exit code says it all the same
         if as_json:
             show_json({"schema": "watcher/restore/1", "restore": [service_document(report) for report in reports]})

@@ -55,6 +55,19 @@ def read_data_dir(path: Path | None = None, environ: Mapping[str, str] = os.envi
     return (origin.parent / Path(given).expanduser()).absolute() if origin and given else default_data_dir(environ)
 
 
+def why_unsure(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return why `read_data_dir` may not be the folder that the configuration means; None where it is."""
+    if environ.get("WATCHER_STORE__DATA_DIR"):
+        return None
+    try:
+        origin = find_config(path, environ)
+        if origin:
+            read_toml(origin)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 def read_docker_url(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
     """Return `device.docker`, even when the rest of the configuration is broken; `none` where there is no engine."""
     if given := environ.get("WATCHER_DEVICE__DOCKER"):

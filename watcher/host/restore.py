@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 
 from watcher.errors import HostError, LeaseHeld
@@ -174,9 +173,7 @@ class _Payment:
 
     def _may_be_ending(self, debt: Debt, owed: OwedService) -> bool:
         """Return whether a stop that outlived its watcher may still end it; services are stopped one after another."""
-        patience = sum(map(stop_patience, debt.services))
-        is_recent = self.clock.now() < debt.stopped_at + timedelta(seconds=patience)
-        if not is_recent or self.clock.monotonic() > self._began + patience:
+        if self.clock.monotonic() > self._began + sum(map(stop_patience, debt.services)):
             return False
         try:
             return self._guardian(debt).services.may_be_ending(owed)
