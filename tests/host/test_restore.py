@@ -104,6 +104,30 @@ def test_a_stop_of_any_length_is_followed_by_a_start(tmp_path: Path, seconds: fl
     assert read_debts(tmp_path / "owed") == ()
 
 
+class LateTrial(SlowToStop):
+    """What a watcher ordered just before it died comes to be while the service is started."""
+
+    is_left = False
+
+    def start(self, owed: OwedService) -> ServiceReport:
+        self.is_left = True
+        return super().start(owed)
+
+    def end_trial(self) -> None:
+        self.is_left = False
+
+
+def test_what_a_dead_watcher_had_just_ordered_is_removed_too(tmp_path: Path) -> None:
+    clock = SteppingClock()
+    write_debt(
+        tmp_path / "owed",
+        Debt(1, "unix:///nowhere", clock.now(), (OwedService("container:assistant", "container", "assistant"),)),
+    )
+    guardian: Any = LateTrial(clock, 0)
+    restore_all(tmp_path, None, clock, connect=lambda _url: guardian)
+    assert not guardian.is_left
+
+
 def test_all_that_is_owed_comes_back_and_the_debt_is_gone(docker: DockerWorld, tmp_path: Path) -> None:
     docker.service("assistant", restart_policy={"Name": "unless-stopped"})
     docker.service("voice", health=False)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.notify.examples import ANSWER, FAILED, event
-from tests.real.smtp import SmtpServer, free_port, running_smtp, smtp_url, text_of
+from tests.real.smtp import SmtpServer, free_port, html_of, running_smtp, smtp_url, text_of
 from tests.real.web import Reply, Web, running_web
 from watcher.errors import NotifyFailed
 from watcher.model.notice import Message
+from watcher.notify.mail import render_html
 from watcher.notify.message import Digest, compose
 from watcher.notify.send import AppriseNotifier, build_notifiers, channel_name, check_url
 
@@ -30,14 +31,22 @@ def test_a_message_arrives_by_mail_as_it_was_composed(smtp: SmtpServer) -> None:
     (mail,) = smtp.messages
     assert mail["Subject"] == message.title
     assert mail["To"] == "person@example.org"
-    assert text_of(mail) == message.body
+    assert text_of(mail).split() == message.body.split()
+    assert html_of(mail) == render_html(message)
+
+
+def test_an_address_that_asks_for_text_gets_text_alone(smtp: SmtpServer) -> None:
+    AppriseNotifier(f"{smtp.url}&format=text").send(HELLO)
+    (mail,) = smtp.messages
+    assert mail.get_content_type() == "text/plain"
+    assert text_of(mail).split() == HELLO.body.split()
 
 
 def test_marks_in_a_text_stay_text(smtp: SmtpServer) -> None:
     AppriseNotifier(smtp.url).send(HELLO)
     (mail,) = smtp.messages
-    assert text_of(mail) == HELLO.body
-    assert mail.get_content_type() == "text/plain"
+    assert text_of(mail).split() == HELLO.body.split()
+    assert "with &lt;b&gt;marks&lt;/b&gt; &amp; *stars*" in html_of(mail)
 
 
 def test_a_channel_that_is_down_is_told_and_takes_the_message_later() -> None:

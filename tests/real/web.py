@@ -24,6 +24,7 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     connection: int = 0
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         headers = {name.lower(): ", ".join(self.headers.get_all(name, [])) for name in self.headers}
-        reply = self.web.reply(Asked(self.command, parts.path, query, headers, self.client_address[1]))
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        reply = self.web.reply(Asked(self.command, parts.path, query, headers, self.client_address[1], body))
         time.sleep(reply.delay)
         try:
             self._write(reply)

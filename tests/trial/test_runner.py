@@ -13,13 +13,13 @@ import pytest
 
 from watcher.config.load import load_settings
 from watcher.config.suites import BUILTIN, read_suite
-from watcher.demo.simulated import SimulatedHost
+from watcher.demo.simulated import SimulatedContainer, SimulatedHost
 from watcher.demo.world import World
 from watcher.demo.year import DAYS, UPSTREAM
 from watcher.errors import HostError
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
-from watcher.model.container import LocalImage, OwedService
+from watcher.model.container import ContainerSpec, LocalImage, OwedService
 from watcher.model.device import DeviceState
 from watcher.model.trial import Candidate, Outcome, ServiceReport, Stage, Trial
 from watcher.model.verdict import BringUp, StaticReading
@@ -191,6 +191,27 @@ def test_a_trial_container_that_could_not_be_removed_is_removed_at_last(tmp_path
     host = BusyHost()
     _, trial = run(order_in(tmp_path, world), host, GoodNotebook())
     assert (trial.outcome, trial.stage) == (Outcome.VERDICT, Stage.DONE)
+    assert host.trial is None
+
+
+class SlowToMake(SimulatedHost):
+    """Its engine goes on making a container that nobody waits for any more; it is there once the service starts."""
+
+    def start(self, spec: ContainerSpec) -> str:
+        if spec.entrypoint[0] != "vllm":
+            return super().start(spec)
+        raise HostError("the answer did not come in time")
+
+    def start_service(self, owed: OwedService) -> ServiceReport:
+        self.trial = SimulatedContainer("late")
+        self.trial.end(0)
+        return super().start_service(owed)
+
+
+def test_a_container_that_comes_to_be_after_the_trial_was_cut_off_is_removed(tmp_path: Path, world: World) -> None:
+    host = SlowToMake()
+    _, trial = run(order_in(tmp_path, world), host, GoodNotebook())
+    assert (trial.outcome, trial.failed_stage, trial.owed) == (Outcome.BENCH, Stage.START, ())
     assert host.trial is None
 
 

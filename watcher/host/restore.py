@@ -72,6 +72,7 @@ def restore_all(
             payment = _Payment(folder, guardians, connect, clock)
             payment.pay(clock.monotonic() + timeout_seconds)
             payment.look_at(owed_at_first)
+            _end_trials(guardians.values())  # what a dead watcher had just ordered may have come to be only now
             if alone:
                 clear_drafts(folder)
                 with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import NotifyFailed
 from watcher.model.notice import Message
+from watcher.notify.mail import render_html
 
 if TYPE_CHECKING:
     from apprise import Apprise, NotifyBase
@@ -46,8 +47,12 @@ class AppriseNotifier:
             channel = _instantiate(self._url)
             if channel is None:
                 return "the address is not one that apprise understands; correct notify.urls"
+            as_html = _takes_html(channel)
             taken = _apprise_of(channel).notify(
-                body=message.body, title=message.title, notify_type=message.type, body_format="text"
+                body=render_html(message) if as_html else message.body,
+                title=message.title,
+                notify_type=message.type,
+                body_format="html" if as_html else "text",
             )
         except Exception as error:  # noqa: BLE001  any plugin may raise anything
             return f"the channel could not be used ({type(error).__name__})"
@@ -88,6 +93,13 @@ def _instantiate(url: str) -> "NotifyBase | None":
             OverflowMode.SPLIT
         )  # else a chat with a short limit would refuse a long message for ever
     return channel
+
+
+def _takes_html(channel: "NotifyBase") -> bool:
+    """Return whether it is mail: apprise adds the plain text, and sends that alone to an address with `format=text`."""
+    from apprise.plugins.email import NotifyEmail
+
+    return isinstance(channel, NotifyEmail)
 
 
 def _apprise_of(channel: "NotifyBase") -> "Apprise":

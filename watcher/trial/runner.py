@@ -251,8 +251,8 @@ class Runner:
         left = way_back.wait_for(seen.services, seconds, self._paid)
         if seen.stopped_at is not None:
             seen.away_seconds = round(self.clock.monotonic() - seen.stopped_at, 1)
-        if self._left_behind:
-            self._kill_engine()
+        if self._left_behind or self._progress.outcome is not None:
+            self._kill_engine()  # what was ordered as the trial was cut off may have come to be only now
         if left:
             down = "; ".join(way_back.reports[owed.service].message or owed.service for owed in left)
             self._progress = advance(self._progress, Failed(down))
