@@ -1,6 +1,7 @@
 """Entry point: answers `healthcheck` before anything heavy is imported."""
 
 import gc
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ def main() -> int:
     try:
         return _run(sys.argv[1:])
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):  # it ends already, and with the code that it has earned
+            signal.signal(number, signal.SIG_IGN)
         gc.freeze()  # the process ends: else its last act is to search all of it for garbage, a third of a check
 
 

@@ -51,6 +51,15 @@ class Lines:
     def engine_log(self, piece: bytes) -> None: ...
 
 
+class Stages(Lines):
+    """The display of a service: what was told, and each stage of a trial, but no progress."""
+
+    def update(self, line: str) -> None: ...
+
+    def stage(self, name: str, doing: str, seconds: float | None) -> None:  # noqa: ARG002  the port's
+        self.say(f"trial, stage {name}: {doing}")
+
+
 class Source(Protocol):
     """One upstream channel. It returns all that it saw; it never filters, stores or notifies."""
 

@@ -1,6 +1,8 @@
 """The service as a process: it beats, gives rounds their turn, hands SIGTERM on, and stays small."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,6 +58,46 @@ def test_it_beats_looks_by_itself_again_and_again_and_ends_on_sigterm(scene: tup
         output, trouble = service.communicate(timeout=60)
     assert service.returncode == 0, output + trouble
     assert "Traceback" not in trouble
+
+
+SECRET = "4ae3-of-the-monitor"
+
+
+def told_by(stage: Scene, seen: Callable[[], bool]) -> list[str]:
+    """Return the lines that the service wrote until then."""
+    service = stage.started("run")
+    try:
+        within(60, seen)
+    finally:
+        service.send_signal(signal.SIGTERM)
+        output, trouble = service.communicate(timeout=60)
+    assert (service.returncode, output) == (0, ""), output + trouble
+    return trouble.splitlines()
+
+
+def test_it_writes_a_line_with_its_time_for_each_round_and_tells_a_monitor(scene: tuple[Scene, Web]) -> None:
+    stage, web = scene
+    web.routes[f"/{SECRET}"] = Reply(200, b"OK")
+    stage.table["notify"] = {"ping_url": f"{web.url}/{SECRET}"}
+    lines = told_by(stage, lambda: web.paths().count(f"/{SECRET}") >= 3)
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", line) for line in lines), lines
+    rounds = [line for line in lines if " round: " in line]
+    assert len(rounds) >= 2
+    assert "round: 1 looks, 0 failed, 0 events, 0 trials; " in rounds[0]
+    assert SECRET not in "".join(lines)
+
+
+def test_its_log_can_be_json_and_says_what_a_monitor_answered(scene: tuple[Scene, Web]) -> None:
+    stage, web = scene
+    web.routes["/torch/"] = Reply(503, b"")
+    web.routes[f"/{SECRET}"] = Reply(404, b"")
+    stage.table |= {"notify": {"ping_url": f"{web.url}/{SECRET}"}, "log": {"format": "json"}}
+    lines = [json.loads(line) for line in told_by(stage, lambda: web.paths().count(f"/{SECRET}") >= 3)]
+    (first, *_) = (line for line in lines if "looks" in line)
+    assert (first["looks"], first["failed"], first["trials"]) == (1, 1, 0)
+    assert any(line.get("source") == "torch" and "503" in line["message"] for line in lines)
+    assert any(line["message"].endswith("was not told that this round ended: it answered 404") for line in lines)
+    assert SECRET not in str(lines)
 
 
 def test_without_a_beat_the_healthcheck_says_so(scene: tuple[Scene, Web]) -> None:

@@ -18,10 +18,10 @@ from watcher.config.sources import SourceConfig
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 CONFIGURATION = (CHECKOUT / "docs" / "configuration.md").read_text()
-NOT_BUILT_YET = {"control", "ping_url", "serve", "listen"}
+NOT_BUILT_YET = {"control", "serve", "listen"}
 SECTIONS = [
     Settings.model_fields[name].annotation
-    for name in ("store", "device", "schedule", "bug_section", "trial", "acceptance", "notify", "page", "github")
+    for name in ("store", "device", "schedule", "bug_section", "trial", "acceptance", "notify", "log", "page", "github")
 ]
 TRIAL = Settings.model_fields["trial"].annotation
 

@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from watcher.cli.log import log_line, tell
 from watcher.model.text import printable
 
 if TYPE_CHECKING:
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Facts go to stdout, progress and trouble to stderr; with `--json` one object and nothing else on stdout."""
+    """Facts go to stdout, progress and trouble to stderr; with `--json` one object and nothing else on stdout.
+
+    `log` is the format in which a service writes, with the time; None for a person who waits.
+    """
 
     config: Path | None = None
     verbose: bool = False
     quiet: bool = False
     color: bool = True
+    log: str | None = None
+
+    def as_service(self) -> "Call":
+        from watcher.config.place import read_log_format
+
+        return replace(self, log=read_log_format(self.config))
 
     def settings(self) -> "Settings":
         from watcher.config.load import load_settings
@@ -45,6 +55,11 @@ class Call:
 
     @contextmanager
     def _display(self, is_long: bool) -> Iterator["Display"]:
+        if self.log is not None:
+            from watcher.ports import Stages
+
+            yield Stages(self.say)
+            return
         if self.quiet or not is_long or not can_redraw(sys.stderr):
             from watcher.ports import Lines
 
@@ -55,14 +70,14 @@ class Call:
         with Live(sys.stderr.fileno(), sys.stderr.encoding, self._wants_color) as live:
             yield live
 
-    def say(self, line: str) -> None:
-        """Tell progress, unless `-q`."""
+    def say(self, line: str, **figures: Any) -> None:
+        """Tell progress, unless `-q`; `figures` are for a log in JSON."""
         if not self.quiet:
-            _tell(printable(line))
+            tell(log_line(self.log, "info", line, **figures) if self.log else printable(line))
 
     def complain(self, line: str) -> None:
         """Tell trouble, always."""
-        _tell(printable(line, 2000))
+        tell(log_line(self.log, "error", line) if self.log else printable(line, 2000))
 
     @property
     def may_color(self) -> bool:
@@ -71,11 +86,6 @@ class Call:
     @property
     def _wants_color(self) -> bool:
         return self.color and "NO_COLOR" not in os.environ
-
-
-def _tell(line: str) -> None:
-    with suppress(OSError):  # nobody listens any more: no reason to leave a service down
-        print(line, file=sys.stderr, flush=True)
 
 
 def can_redraw(stream: TextIO) -> bool:

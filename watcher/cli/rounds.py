@@ -27,6 +27,7 @@ from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome
 from watcher.model.trial import Outcome, ServiceReport
+from watcher.notify.message import trial_verdict
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import trials as trial_store
@@ -41,9 +42,11 @@ def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, 
         if kept := kept_engines(means.data_dir):
             call.say(f"{kept} is kept running: nothing is tried before `watcher restore` ends it")
         done = go_round(means, chosen, may_try=not (no_trial or kept), scheduled=scheduled)
+    if scheduled:
+        _log_round(call, done)
     if as_json:
         show_json(_check_document(done, experimental))
-    else:
+    elif not scheduled:
         _show_check(call, done, experimental)
     return _exit_code(done, strict)
 
@@ -80,6 +83,26 @@ def _check_document(done: Round, experimental: Collection[str]) -> dict[str, Any
         "trials": [documents.trial_document(trial) for trial in done.trials],
         "answer": documents.answer_document(done.answer),
     }
+
+
+def _log_round(call: Call, done: Round) -> None:
+    """Say in a line what a round of the service did, each failed look and each trial in one of their own."""
+    for look in done.looks:
+        if look.outcome is LookOutcome.FAILED:
+            call.say(f"source {look.source}: {look.error.message if look.error else 'failed'}", source=look.source)
+    for trial in done.trials:
+        call.say(f"trial {trial.id} of {trial.candidate.title}: {trial_verdict(trial)}", trial=trial.id)
+    failed = sum(look.outcome is LookOutcome.FAILED for look in done.looks)
+    seconds = round((done.finished_at - done.started_at).total_seconds(), 1)
+    call.say(
+        f"round: {len(done.looks)} looks, {failed} failed, {len(done.events)} events, {len(done.trials)} trials;"
+        f" {done.answer.headline} ({seconds} s)",
+        looks=len(done.looks),
+        failed=failed,
+        events=len(done.events),
+        trials=len(done.trials),
+        seconds=seconds,
+    )
 
 
 def _show_check(call: Call, done: Round, experimental: Collection[str]) -> None:

@@ -34,7 +34,7 @@ def check_now(
     """Look at all or the named sources now, try what is due, tell, and say where things stand."""
     from watcher.cli.owing import owed_comes_first, paid_first
 
-    call: Call = context.obj
+    call: Call = context.obj.as_service() if scheduled else context.obj
     down = paid_first(call)
     with owed_comes_first(call):
         from watcher.cli import rounds  # what cannot be loaded keeps nothing down
@@ -50,7 +50,7 @@ def run(context: typer.Context) -> int:
     from watcher.jobs.pay import still_down
     from watcher.jobs.service import Service
 
-    call: Call = context.obj
+    call: Call = context.obj.as_service()
     try:
         settings = call.settings()
         settings.store.data_dir.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def run(context: typer.Context) -> int:
             if isinstance(error, OSError):
                 raise HostError("the data folder cannot be written", cause=str(error)) from None
             raise
-    command = [sys.executable, "-m", "watcher", "--quiet"]
+    command = [sys.executable, "-m", "watcher"]
     if settings.origin is not None:
         command += ["--config", str(settings.origin)]
     turn = min([settings.schedule.every, *(source.every for source in settings.sources if source.every)])

@@ -18,7 +18,7 @@ from watcher.config.suites import BUILTIN, read_suite
 from watcher.errors import ConfigError
 from watcher.model.suite import Suite
 
-_SECTIONS = ("store", "device", "schedule", "bug", "trial", "acceptance", "notify", "page", "github")
+_SECTIONS = ("store", "device", "schedule", "bug", "trial", "acceptance", "notify", "log", "page", "github")
 _NESTED = {"trial": ("preflight", "timeouts")}
 _SECRETS = (("notify", "urls"), ("notify", "ping_url"), ("page", "token"), ("github", "token"))
 _NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -76,6 +76,13 @@ def read_docker_url(path: Path | None = None, environ: Mapping[str, str] = os.en
     return _text(table, "device", "docker") or (f"unix://{DOCKER_SOCKET}" if DOCKER_SOCKET.exists() else NO_DOCKER)
 
 
+def read_log_format(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return `log.format`, even when the rest of the configuration is broken."""
+    _, table = _whatever_is_readable(path, environ)
+    given = environ.get("WATCHER_LOG__FORMAT") or _text(table, "log", "format")
+    return "json" if given == "json" else "text"
+
+
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if (state := environ.get("XDG_STATE_HOME")) and Path(state).is_absolute():
         return Path(state) / "watcher"

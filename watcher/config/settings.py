@@ -206,6 +206,12 @@ class NotifySection(Section):
         return value
 
 
+class LogSection(Section):
+    """How the service writes to stderr."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class PageSection(Section):
     serve: bool = False
     listen: str = "127.0.0.1:8787"
@@ -232,6 +238,7 @@ class Settings(Section):
     trial: TrialSection = TrialSection()
     acceptance: AcceptanceSection = AcceptanceSection()
     notify: NotifySection = NotifySection()
+    log: LogSection = LogSection()
     page: PageSection = PageSection()
     github: GitHubSection = GitHubSection()
     sources: tuple[SourceConfig, ...] = ()

@@ -74,8 +74,19 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     events = meanings(means, device, events)
     failed = announce(means, answer)
     publish(means, answer)
+    if scheduled:
+        _ping(means)
     finished = means.clock.now()
     return Round(started, finished, looks, events, plan.changed, trials, answer, restored, left_to, interrupted, failed)
+
+
+def _ping(means: Means) -> None:
+    if (url := means.settings.notify.ping_url) is None:
+        return
+    from watcher.notify.ping import ping
+
+    if (trouble := ping(url.get_secret_value())) is not None:
+        means.say(f"notify.ping_url was not told that this round ended: {trouble}")
 
 
 def _judge_again(means: Means) -> None:

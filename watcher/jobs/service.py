@@ -3,6 +3,7 @@
 It imports neither SQLAlchemy nor httpx nor docker: on unified memory each megabyte is one that the model lacks.
 """
 
+import logging
 import signal
 import subprocess
 import threading
@@ -48,6 +49,7 @@ class Service:
         from apscheduler.triggers.interval import IntervalTrigger
 
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a turn that comes during a long round is no trouble
         scheduler = BackgroundScheduler(timezone=UTC)
         now = datetime.now(UTC)
         jitter = int(min(self.jitter, self.turn / 2).total_seconds()) or None
