@@ -18,7 +18,7 @@ from watcher.config.sources import SourceConfig
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 CONFIGURATION = (CHECKOUT / "docs" / "configuration.md").read_text()
-NOT_BUILT_YET = {"control", "serve", "listen"}
+NOT_BUILT_YET = {"control"}
 SECTIONS = [
     Settings.model_fields[name].annotation
     for name in ("store", "device", "schedule", "bug_section", "trial", "acceptance", "notify", "log", "page", "github")

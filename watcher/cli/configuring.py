@@ -111,7 +111,6 @@ def _idle_keys(settings: "Settings") -> list[str]:
     """Return keys that were set to something which this version does not do."""
     wanted = {
         "bug.control": settings.bug_section.control is not None,
-        "page.serve": settings.page.serve,
     }
     return [key for key, is_set in wanted.items() if is_set]
 

@@ -48,6 +48,7 @@ def run(context: typer.Context) -> int:
 
     from watcher.errors import ConfigError, HostError
     from watcher.jobs.pay import still_down
+    from watcher.jobs.serve_page import served_page
     from watcher.jobs.service import Service
 
     call: Call = context.obj.as_service()
@@ -73,7 +74,8 @@ def run(context: typer.Context) -> int:
         say=call.say,
         is_any_down=lambda: bool(still_down(settings.store.data_dir)),
     )
-    return service.serve()
+    with served_page(settings.page, settings.store.data_dir, call.complain):
+        return service.serve()
 
 
 def status(context: typer.Context, as_json: Json = False) -> int:

@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings
+from watcher.config.listen import is_loopback, parse_listen
 from watcher.config.sources import SourceConfig
 from watcher.config.values import Duration, Section, Size, Strings, Window, parse_window
 from watcher.model.suite import Suite
@@ -213,9 +214,27 @@ class LogSection(Section):
 
 
 class PageSection(Section):
+    """`token` is what others than this machine need; None where only this machine can reach `listen`."""
+
     serve: bool = False
     listen: str = "127.0.0.1:8787"
-    token: SecretStr | None = None
+    token: SecretStr | None = Field(default=None, validate_default=True)
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_is_an_address(cls, listen: str) -> str:
+        parse_listen(listen)
+        return listen
+
+    @field_validator("token")
+    @classmethod
+    def _others_need_a_token(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is not None and not token.get_secret_value().strip():
+            raise ValueError("is empty")
+        listen = info.data.get("listen")
+        if token is None and listen is not None and not is_loopback(parse_listen(listen)[0]):
+            raise ValueError(f"is needed, for others can reach page.listen = {listen!r}")
+        return token
 
 
 class GitHubSection(Section):

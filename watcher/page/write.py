@@ -6,9 +6,8 @@ from pathlib import Path
 
 from watcher.model.documents import answer_document
 from watcher.page.facts import PageFacts
+from watcher.page.places import FOLDER
 from watcher.page.render import render
-
-FOLDER = "page"
 
 
 def write_page(data_dir: Path, facts: PageFacts) -> Path:

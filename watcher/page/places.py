@@ -1,0 +1,25 @@
+"""What lies in the page's folder: each file with its content type, and the logs beside it."""
+
+import re
+
+FOLDER, LOGS = "page", "logs"
+PAGE, ANSWER, TRIALS, METRICS = "index.html", "answer.json", "trials.json", "metrics"
+HTML = "text/html; charset=utf-8"
+FILES = {
+    PAGE: HTML,
+    ANSWER: "application/json",
+    TRIALS: "application/json",
+    METRICS: "text/plain; version=0.0.4; charset=utf-8",
+}
+_LOG_NAME = re.compile(r"trial-\d{1,12}-start-\d{1,6}\.log\.gz", re.ASCII)
+
+
+def log_name(trial_id: int, start: int) -> str:
+    """Return how the log of a start is called in the folder of logs."""
+    return f"trial-{trial_id}-start-{start}.log.gz"
+
+
+def kind_of(name: str) -> str | None:
+    """Return the content type of what may be asked for, None for everything else."""
+    folder, _, file = name.partition("/")
+    return "application/gzip" if folder == LOGS and _LOG_NAME.fullmatch(file) else FILES.get(name)
