@@ -179,7 +179,7 @@ def test_without_room_the_old_page_stays_whole(tmp_path: Path) -> None:
         [sys.executable, "-c", NO_ROOM, str(tmp_path)], capture_output=True, text=True, cwd=CHECKOUT, check=True
     )
     assert "the page was not written: [Errno 27] File too large" in done.stdout
-    assert "True ['answer.json', 'index.html']" in done.stdout
+    assert "True ['answer.json', 'index.html', 'logs', 'metrics', 'trials.json']" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ _SECRETS = {
     "SLACK_TOKEN_C": "exampleexampleexample000",
     "MAIL_PASSWORD": "x",
     "GITHUB_TOKEN": "x",
+    "PAGE_TOKEN": "x",
 }
 
 

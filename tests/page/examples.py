@@ -8,7 +8,7 @@ from watcher.model.device import DeviceState
 from watcher.model.facts import Event, EventKind, Fact, FactKind, LookError, SourceState
 from watcher.model.trial import Acceptance, Candidate, Outcome, Score, ServiceReport, ServiceState, Stage, Start, Trial
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Rung, StaticReading, StaticRecord
-from watcher.page.facts import PageFacts, SourceRow
+from watcher.page.facts import Excerpt, KeptLog, PageFacts, SourceRow, StageSpan, Totals, TrialDetails
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -152,7 +152,12 @@ SOURCES = (
     SourceRow("device", "device", state=STATE, enabled=False),
 )
 WITHOUT_VERDICT = replace(
-    trial(5, 2, BugState.UNKNOWN, BringUp.UNTRIED), evidence=(), displaced=(), failure_class=None, acceptance=None
+    trial(5, 2, BugState.UNKNOWN, BringUp.UNTRIED),
+    starts=(),
+    evidence=(),
+    displaced=(),
+    failure_class=None,
+    acceptance=None,
 )
 TRIALS = (
     replace(WITHOUT_VERDICT, outcome=Outcome.BENCH, reason="the registry answered 503", failed_stage=Stage.PULL),
@@ -168,8 +173,69 @@ TRIALS = (
     trial(2, 120, BugState.PRESENT, BringUp.WORKS, "0.29.0-r36.4"),
     trial(1, 200, BugState.PRESENT, BringUp.FAILS, "0.25.0-r36.4"),
 )
+LOG_LINES = (
+    "Loading safetensors checkpoint shards: 100% Completed | 2/2 [00:31<00:00, 15.52s/it]",
+    "Model loading took 2.28 GiB memory and 34.7 seconds",
+    "Error: NvMap error 12: failed to allocate 268435456 bytes",
+    ASSERT_LINE,
+    "Exception raised from getFreeMutex at /pytorch/c10/cuda/CUDACachingAllocator.cpp:1131",
+    "EngineCore failed to start.",
+    "RuntimeError: Engine core initialization failed. See root cause above.",
+)
+_LENGTHS = (
+    (Stage.PREFLIGHT, 0.3),
+    (Stage.PULL, 94.0),
+    (Stage.INSPECT, 4.1),
+    (Stage.PROBE, 9.6),
+    (Stage.DISPLACE, 3.2),
+    (Stage.SETTLE, 6.0),
+    (Stage.START, 1.1),
+    (Stage.READY, 176.0),
+    (Stage.TEARDOWN, 2.4),
+    (Stage.RESTORE, 23.5),
+)
+SPANS = tuple(StageSpan(stage, seconds) for stage, seconds in _LENGTHS)
+_WORKS = {Stage.READY: 84.0, Stage.ACCEPT: 61.0}
+WORKED = tuple(
+    span
+    for stage, seconds in _LENGTHS
+    for span in (
+        StageSpan(stage, _WORKS.get(stage, seconds)),
+        *([StageSpan(Stage.ACCEPT, _WORKS[Stage.ACCEPT])] if stage is Stage.READY else []),
+    )
+)
+DETAILS = {
+    3: TrialDetails(
+        SPANS,
+        (Excerpt(0, "recommended", tuple(enumerate(LOG_LINES, 120)), frozenset({123})),),
+        (KeptLog(0, "logs/trial-3/start-0.log.gz", 41_300),),
+    ),
+    2: TrialDetails(WORKED, (), (KeptLog(0, "logs/trial-2/start-0.log.gz", 38_100),)),
+    5: TrialDetails((StageSpan(Stage.PREFLIGHT, 0.2), StageSpan(Stage.PULL, 12.0))),
+    6: TrialDetails(WORKED, (), (KeptLog(0, "logs/trial-6/start-0.log.gz", 52_000),)),
+}
+TOTALS = Totals(
+    {Outcome.VERDICT: 3, Outcome.BENCH: 1, Outcome.REFUSED: 1},
+    636.5,
+    {"slack:1f2e3d4c": 0, "mailtos:0a1b2c3d": 2},
+    NOW,
+    1.25,
+)
 OWED = ServiceReport("container:zoe-ollama", ServiceState.DOWN, "owed since 2026-11-23 11:40 UTC")
-YEAR = PageFacts("orin-nx", "torch", "vllm", PRESENT, NOW, STATICS, EVENTS, BEFORE, SOURCES, TRIALS)
+YEAR = PageFacts(
+    "orin-nx",
+    "torch",
+    "vllm",
+    PRESENT,
+    NOW,
+    STATICS,
+    EVENTS,
+    BEFORE,
+    SOURCES,
+    TRIALS,
+    details=DETAILS,
+    totals=TOTALS,
+)
 FIXED = replace(
     YEAR,
     answer=replace(

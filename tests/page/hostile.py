@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.page.examples import BEFORE, EVENTS, NOW, OWED, PRESENT, SOURCES, STATE, STATICS, TRIALS, YEAR
+from tests.page.examples import BEFORE, EVENTS, NOW, OWED, PRESENT, SOURCES, SPANS, STATE, STATICS, TRIALS, YEAR
 from watcher.model.answer import Waiting
 from watcher.model.facts import LookError
+from watcher.model.trial import Stage, Start
 from watcher.model.verdict import Evidence, Rung
-from watcher.page.facts import PageFacts
+from watcher.page.facts import Excerpt, KeptLog, PageFacts, Totals, TrialDetails
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -54,6 +55,7 @@ def facts_of(text: str, url: str | None = None) -> PageFacts:
             candidate=candidate,
             bug_id=text,
             reason=text,
+            starts=(Start(text, Stage.READY, one.bring_up, log=text),),
             evidence=tuple(Evidence(Rung.PROBE, text, text, 1) for _ in range(3)),
             displaced=(text, text),
             owed=(replace(OWED, service=text, message=text),) if one.id == 2 else (),
@@ -82,5 +84,14 @@ def facts_of(text: str, url: str | None = None) -> PageFacts:
             for pages, one in enumerate(SOURCES)
         ),
         trials=tuple(trials),
+        details={
+            one.id: TrialDetails(
+                SPANS,
+                (Excerpt(0, text, tuple((number, text) for number in range(5)), frozenset({3})),),
+                (KeptLog(0, text, 1),),
+            )
+            for one in TRIALS
+        },
+        totals=Totals({}, 0.0, {text: 1}, NOW, 1.0),
         owed=(replace(OWED, service=text, message=text),),
     )

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "article", "div"),
-    *("h1", "h2", "h3", "p", "b", "strong", "bdi", "span", "time", "code", "a", "ul", "li", "dl", "dt", "dd"),
+    *("h1", "h2", "h3", "p", "b", "strong", "bdi", "span", "time", "code", "a", "ul", "ol", "li", "dl", "dt", "dd"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary"),
     *("svg", "g", "line", "rect", "circle", "text", "tspan", "desc"),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from watcher.config.pip import PREFIX
@@ -23,42 +23,62 @@ from watcher.fetch.logins import without_login
 from watcher.host.kept import owed_reports
 from watcher.host.lease import lease_holder
 from watcher.jobs.means import Means
+from watcher.jobs.trial_details import trial_details
 from watcher.model.answer import Answer
 from watcher.model.facts import SourceState
+from watcher.model.notice import NoticeKind
 from watcher.model.trial import Trial
-from watcher.page.facts import PageFacts, SourceRow
+from watcher.page.facts import PageFacts, SourceRow, Totals
 from watcher.page.write import write_page
 from watcher.planner.health import is_news
 from watcher.planner.pins import resolved
 from watcher.store import facts as fact_store
-from watcher.store import statics, trials
+from watcher.store import overview, statics, trials
 from watcher.store.database import Transaction
 
 MOST_EVENTS, MOST_BEFORE, MOST_TRIALS = 400, 200, 20
 _MOST_READ = 400
 """What the filters of the sources leave out is read too."""
 _YEAR = timedelta(days=365)
+_LAST_CHECK = "last-check"
 
 
-def publish(means: Means, answer: Answer) -> None:
-    """Write the page as things stand now. Never raises: what the page shows was done and stored before."""
+def publish(means: Means, answer: Answer, check_began: datetime | None = None) -> bool:
+    """Write the page as things stand now, and return whether that went well.
+
+    Never raises: what the page shows was done and stored before. `check_began`: a check ends with this.
+    """
     try:
+        if check_began is not None:
+            _note_check(means, check_began)
         write_page(means.data_dir, page_facts(means, answer))
     except (OSError, StoreError) as error:
         means.say(f"the page was not written: {error}")
+        return False
     except Exception as error:  # noqa: BLE001  a bug of ours in the page must not fail a check
         means.say(f"the page was not written, by an error of the watcher itself: {type(error).__name__}: {error}")
+        return False
+    return True
+
+
+def _note_check(means: Means, began: datetime) -> None:
+    ended = means.clock.now()
+    with means.store.transaction() as tx:
+        trials.set_meta(tx, _LAST_CHECK, f"{ended.isoformat()} {(ended - began).total_seconds():.3f}")
 
 
 def page_facts(means: Means, answer: Answer) -> PageFacts:
     """Return what the page shows. Raises StoreError."""
     settings, now = means.settings, means.clock.now()
     configs = {one.name: one for one in settings.sources}
-    with means.store.transaction() as tx:
+    with means.store.reading() as tx:  # also while a trial writes its steps
         states, shown = fact_store.source_states(tx), fact_store.counts(tx)
         ledger, tried = resolved(statics.static_records(tx), settings.bug.component), _trials(tx, answer)
         events = fact_store.events_since(tx, now - _YEAR, MOST_EVENTS + 1)
         before = fact_store.baseline_published_since(tx, now - _YEAR, _MOST_READ)
+        told = _shown(tried, answer.trial_id)
+        journals = overview.journals(tx, [one.id for one in told])
+        totals = _totals(tx, means)
     heard = [(name, fact) for name, fact in before if name in configs and is_news(configs[name], fact)]
     return PageFacts(
         device=settings.device.name,
@@ -73,12 +93,24 @@ def page_facts(means: Means, answer: Answer) -> PageFacts:
             replace(_row(one, states.get(one.name), shown.get(one.name, 0)), stale=answer.stale.get(one.name))
             for one in settings.sources
         ),
-        trials=_shown(tried, answer.trial_id),
+        trials=told,
         owed=owed_reports(means.data_dir),
         trial_is_alive=lease_holder(means.data_dir) is not None,
         more_events=len(events) > MOST_EVENTS,
         more_trials=len(tried) > MOST_TRIALS,
+        details={one.id: trial_details(one, journals[one.id], means.data_dir, now) for one in told},
+        totals=totals,
     )
+
+
+def _totals(tx: Transaction, means: Means) -> Totals:
+    ended = overview.trial_totals(tx)
+    kinds = [NoticeKind(kind) for kind in means.settings.notify.on]
+    waiting = overview.undelivered(tx, [one.channel for one in means.notifiers], kinds)
+    checked, _, seconds = (trials.get_meta(tx, _LAST_CHECK) or "").partition(" ")
+    if not checked:
+        return Totals(ended.outcomes, ended.away_seconds, waiting)
+    return Totals(ended.outcomes, ended.away_seconds, waiting, datetime.fromisoformat(checked), float(seconds))
 
 
 def _trials(tx: Transaction, answer: Answer) -> tuple[Trial, ...]:

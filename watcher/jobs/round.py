@@ -73,7 +73,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     answer = answer_now(means, device, plan.facts)
     events = meanings(means, device, events)
     failed = announce(means, answer)
-    publish(means, answer)
+    publish(means, answer, started)
     if scheduled:
         _ping(means)
     finished = means.clock.now()

@@ -12,6 +12,7 @@ from watcher.model.verdict import BringUp, BugState
 from watcher.page.facts import PageFacts, SourceRow
 from watcher.page.ledger import ledger
 from watcher.page.markup import anchor, day, mark, moment, note, plain, row, said, sentence, sign, table, under
+from watcher.page.places import ANSWER, METRICS, TRIALS
 from watcher.page.style import POLICY, STYLE
 from watcher.page.timeline import Moment, bug_spells, engine_spells, moments, timeline, verdicts
 from watcher.page.trials import trials
@@ -54,7 +55,11 @@ def _top(facts: PageFacts) -> str:
 
 def _end(facts: PageFacts) -> str:
     since = f"Watching since {day(facts.watching_since)}. " if facts.watching_since else ""
-    return f"<footer>{since}All times are UTC. Written after each check; it does not change by itself.</footer>"
+    others = ", ".join(f'<a href="{name}">{name}</a>' for name in (ANSWER, TRIALS, METRICS))
+    return (
+        f"<footer>{since}All times are UTC. Written after each check and each stage of a trial; it does not change by "
+        f"itself. For programs: {others}.</footer>"
+    )
 
 
 def _owed(facts: PageFacts) -> str:

@@ -77,6 +77,22 @@ summary{padding:.25rem 0;color:var(--link);font-size:.9375rem;cursor:pointer}
 .evidence{margin:.375rem 0;padding:0;list-style:none}
 .evidence li{padding:.5rem 0 .5rem .875rem;border-left:2px solid var(--line);line-height:1.45}
 .evidence .under{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",sans-serif}
+.log{margin:.25rem 0 .75rem;padding:.5rem 0;border-radius:.375rem;background:var(--ground);list-style:none;
+font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
+.log li{display:grid;grid-template-columns:3.5rem 1fr;gap:.75rem;padding:.0625rem .75rem .0625rem 0;color:var(--quiet);
+border-left:3px solid transparent}
+.log li.decides{border-left-color:var(--link);color:var(--ink);font-weight:600}
+.log .number{text-align:right;color:var(--quiet);font-weight:400}
+.course{margin:.75rem 0 .5rem}
+.course svg{display:block;width:100%;border-radius:5px;overflow:hidden}
+.course rect{fill:var(--line);stroke:var(--card);stroke-width:1px}
+.course rect.away{fill:var(--link)}
+.course ol{display:flex;flex-wrap:wrap;gap:0 1rem;margin:.375rem 0 0;padding:0;list-style:none;color:var(--quiet);
+font-size:.8125rem}
+.course li.away{color:var(--ink)}
+.course .key .sign{color:var(--link)}
+.course b{font-weight:550}
+.starts{margin:.5rem 0 0;padding:0;list-style:none;color:var(--quiet);font-size:.875rem}
 .picture{padding:1.125rem 1.25rem .5rem;border:1px solid var(--line);border-radius:.75rem;background:var(--card)}
 .year{display:block;width:100%;overflow:visible}
 .lane{width:100%;overflow:visible}
@@ -98,6 +114,7 @@ summary{padding:.25rem 0;color:var(--link);font-size:.9375rem;cursor:pointer}
 .legend{display:flex;flex-wrap:wrap;gap:.125rem 1.25rem;margin:.75rem 0 .25rem;color:var(--quiet);font-size:.8125rem}
 .brief{display:none}
 @media (max-width:40rem){.answers{grid-template-columns:1fr}dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 .625rem}
+.log li{grid-template-columns:2.5rem 1fr;gap:.5rem}
 .minor,.long{display:none}.brief{display:inline}
 .builds th:last-child{width:38%}h2{margin-top:2.75rem}main,header,footer{padding-left:1rem;padding-right:1rem}}
 @media print{body{background:#fff}.card,.trial,.picture{break-inside:avoid}}

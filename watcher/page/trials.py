@@ -1,4 +1,4 @@
-"""The last trials: the two answers of each, why, and the lines they rest on."""
+"""The last trials: the two answers of each, why, how it went, and the lines they rest on."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,7 +6,8 @@ from datetime import timedelta
 from watcher.model.text import span
 from watcher.model.trial import Acceptance, Outcome, Trial
 from watcher.model.verdict import BringUp, Evidence
-from watcher.page.facts import PageFacts
+from watcher.page.course import course, excerpt, starts
+from watcher.page.facts import PageFacts, TrialDetails
 from watcher.page.markup import chip, mark, moment, note, said, sentence, under
 
 EVIDENCE = 40
@@ -24,17 +25,19 @@ def trials(facts: PageFacts) -> str:
     if not facts.trials:
         return note("Nothing was tried yet.")
     unfolded = {facts.answer.trial_id, facts.trials[0].id}
-    return "".join(_trial(trial, is_open=trial.id in unfolded) for trial in facts.trials)
+    return "".join(_trial(facts, trial, is_open=trial.id in unfolded) for trial in facts.trials)
 
 
-def _trial(trial: Trial, is_open: bool) -> str:
+def _trial(facts: PageFacts, trial: Trial, is_open: bool) -> str:
+    details = facts.details_of(trial)
     digest = under(f"<code>{said(trial.candidate.digest[:19], 19)}…</code>") if trial.candidate.digest else ""
     return (
         f'<article class="trial" id="trial-{trial.id}"><div class="head"><h3>Trial {trial.id}</h3>'
         f'<span class="when">{moment(trial.started_at)}</span></div>'
         f"<div>{said(trial.candidate.title)}{digest}</div>"
         f'<div class="chips">{"".join(_chips(trial))}</div>'
-        f"{''.join(f'<p>{line}</p>' for line in _lines(trial))}{_evidence(trial, is_open)}</article>"
+        f"{''.join(f'<p>{line}</p>' for line in _lines(trial))}{course(trial, details)}"
+        f"{_evidence(trial, details, is_open)}{starts(trial, details)}</article>"
     )
 
 
@@ -95,7 +98,7 @@ def _yes(works: bool) -> str:
     return "worked" if works else "failed"
 
 
-def _evidence(trial: Trial, is_open: bool) -> str:
+def _evidence(trial: Trial, details: TrialDetails, is_open: bool) -> str:
     if not trial.evidence:
         return ""
     rows = "".join(map(_line, trial.evidence[:EVIDENCE]))
@@ -104,7 +107,8 @@ def _evidence(trial: Trial, is_open: bool) -> str:
     count = len(trial.evidence)
     lines = f"Evidence: {count} line{'' if count == 1 else 's'}"
     opened = " open" if is_open else ""
-    return f'<details{opened}><summary>{lines}</summary><ul class="evidence">{rows}</ul>{more}</details>'
+    around = "".join(map(excerpt, details.excerpts))
+    return f'<details{opened}><summary>{lines}</summary><ul class="evidence">{rows}</ul>{more}{around}</details>'
 
 
 def _line(seen: Evidence) -> str:
