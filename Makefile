@@ -12,7 +12,7 @@ DESELECT := not gpu and not jetson
 # each worker has a container engine of its own; a test that ends early takes over from one that is still busy
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-engines check format bench kills lock wheel image clean
+.PHONY: demo test test-engines check format bench screenshots kills lock wheel image clean
 
 demo: .venv/.runtime ## the whole loop on this machine, without a device or the internet
 	$(BIN)/python -m watcher demo $(DEMO)
@@ -37,6 +37,10 @@ format: .venv/.dev
 
 bench: .venv/.dev ## the costs, measured on this machine
 	$(BIN)/python -m tests.bench
+
+screenshots: .venv/.dev ## the pictures of docs/monitoring.md, in a real browser
+	tests/system-packages.sh
+	$(BIN)/python -m tests.page.screenshots
 
 kills: .venv/.dev ## trials killed at random, to be run at night: what was there before must be there again
 	tests/system-packages.sh

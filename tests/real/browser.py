@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,26 @@ def dom_of(url: str, *flags: str) -> str:
             env={**os.environ, "HOME": folder},
         )
     return done.stdout.decode("utf-8")
+
+
+def picture_of(url: str, path: Path, *flags: str) -> None:
+    """Write what a screen shows of a page as a PNG."""
+    with _profile() as folder:
+        subprocess.run(
+            [
+                require_chromium(),
+                *_FLAGS,
+                "--hide-scrollbars",
+                f"--user-data-dir={folder}",
+                *flags,
+                f"--screenshot={path}",
+                url,
+            ],
+            capture_output=True,
+            timeout=_SECONDS,
+            check=True,
+            env={**os.environ, "HOME": folder},
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from watcher.jobs.announce import note_trial
 from watcher.jobs.means import Means
 from watcher.jobs.plan import is_quarantined
 from watcher.jobs.prune import note_pulling, note_use, prune_images
+from watcher.jobs.stage_pages import StagePages
 from watcher.jobs.wheels import laying_of
 from watcher.model.container import LocalImage
 from watcher.model.trial import Candidate, Outcome, Stage, Trial
@@ -61,9 +62,10 @@ def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
     with Lease(means.data_dir):
         trial = _opened(means, wish)
         order = _order(means, wish, trial)
-        notebook = StoredNotebook(means, wish.candidate)
-        runner = Runner(order, host, means.clock, notebook, means.display)
-        trial = runner.run(trial)
+        with StagePages(means) as pages:
+            notebook = StoredNotebook(means, wish.candidate, pages)
+            runner = Runner(order, host, means.clock, notebook, means.display)
+            trial = runner.run(trial)
         means.display.stage(Stage.DONE, "telling what came out", None)
         if runner.unrecorded is not None:
             _insist(means, notebook, trial)
@@ -160,6 +162,7 @@ class StoredNotebook:
 
     means: Means
     candidate: Candidate
+    pages: StagePages
 
     def step(self, trial: Trial) -> None:
         with self.means.store.transaction() as tx:
@@ -167,6 +170,7 @@ class StoredNotebook:
             trials.record_trial(tx, trial, now)
             if trial.outcome is not None and trial.stage in (Stage.DONE, Stage.RESTORE):
                 note_trial(tx, trial, now)
+        self.pages.turn()
 
     def pulling(self, reference: str, there: frozenset[str]) -> None:
         note_pulling(self.means, reference, there)

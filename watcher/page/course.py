@@ -34,7 +34,7 @@ def course(trial: Trial, details: TrialDetails) -> str:
     words = "".join(
         f"<li{_class(stage in away)}>{stage.value} <b>{length}</b></li>" for stage, length in _in_words(spans)
     )
-    key = '<li class="key"><span class="sign" aria-hidden="true">■</span> put aside meanwhile</li>' if away else ""
+    key = '<li class="key"><span class="sign" aria-hidden="true">■</span> the service is away</li>' if away else ""
     return f'<div class="course">{_bar(spans, away)}<ol>{words}{key}</ol></div>'
 
 
