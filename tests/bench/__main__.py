@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.bench.compared import compared
 from tests.bench.measured import Row, Run, run, table, typical
 from tests.bench.trial import trials
+from tests.real.ports import free_port
 from watcher.demo import stub_engine
 from watcher.demo.torch_build import LIBRARY
 from watcher.demo.world import World, sources_toml
@@ -59,7 +61,7 @@ def _with_the_world() -> Iterator[Row]:
         config.write_text(f'[store]\ndata_dir = "data"\n\n{sources_toml(four)}')
         yield from _checks(config)
         yield _inspection(config, world)
-        yield _idle_service(config)
+        yield from _idle_service(config)
 
 
 def _checks(config: Path) -> Iterator[Row]:
@@ -109,19 +111,44 @@ def _links(url: str) -> Iterator[str]:
     yield from (str(httpx.URL(url).join(file["url"])) for file in page["files"])
 
 
-def _idle_service(config: Path) -> Row:
-    """Start the service, wait until its first round is over, and read what it alone keeps resident."""
+def _idle_service(config: Path) -> Iterator[Row]:
+    """Measure what the service alone keeps resident after its first round, without its page and with it served."""
+    yield _resident(config, "idle service", 40)
+    port = free_port()
+    served = config.with_name("served.toml")
+    served.write_text(f'{config.read_text()}\n[page]\nserve = true\nlisten = "127.0.0.1:{port}"\n')
+    yield _resident(served, "idle service, page and metrics served", 50, port)
+
+
+def _resident(config: Path, what: str, budget: int, port: int | None = None) -> Row:
+    """Start the service, wait until its first round is over and the page was read often, and read what it holds."""
     command = [sys.executable, "-m", "watcher", "--quiet", "--config", str(config), "run"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(8)
+        _wait_for_its_round(process.pid, config.parent / "data" / "page" / "index.html", time.time())
+        for path in ("", "metrics", "answer.json", "trials.json") * 50 if port else ():
+            with urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+                answer.read()
         rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         (pss,) = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     size = int(pss) * 1024
-    return Row("idle service", measured=f"{size / 1e6:.0f} MB PSS", budget="40 MB", is_kept=size <= 40e6)
+    return Row(what, measured=f"{size / 1e6:.0f} MB PSS", budget=f"{budget} MB", is_kept=size <= budget * 1e6)
+
+
+def _wait_for_its_round(pid: int, page: Path, since: float) -> None:
+    """Wait until the first round has written its page and its process is gone."""
+    ends = time.monotonic() + 120
+    while not (page.exists() and page.stat().st_mtime > since) or _any_children(pid):
+        if time.monotonic() > ends:
+            raise TimeoutError("the service did not finish its first round")
+        time.sleep(0.1)
+
+
+def _any_children(pid: int) -> bool:
+    return any(task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children"))
 
 
 def _log_scan() -> Row:
