@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,20 @@ def test_after_a_check_the_page_shows_the_answer(watched: tuple[Scene, Web]) -> 
     assert f"{web.url}/torch/" in page.links
     assert "torchsimple-index · 1 fact" in page.text
     assert json.loads((scene.data_dir / "page" / "answer.json").read_text()) == answer
+
+
+def test_after_a_check_the_metrics_say_when_it_was_and_how_long_it_took(watched: tuple[Scene, Web]) -> None:
+    scene, _ = watched
+    check = scene.answer("check-now")
+    numbers = dict(
+        line.split(" ")
+        for line in (scene.data_dir / "page" / "metrics").read_text().splitlines()
+        if line.startswith("watcher_last_check")
+    )
+    began, ended = (datetime.fromisoformat(check[name]).timestamp() for name in ("started_at", "finished_at"))
+    assert began <= float(numbers["watcher_last_check_timestamp_seconds"]) <= ended + 1
+    assert 0 < float(numbers["watcher_last_check_duration_seconds"]) <= ended - began + 1
+    assert 'watcher_source_up{source="torch"} 1.0' in (scene.data_dir / "page" / "metrics").read_text()
 
 
 def test_a_check_whose_page_cannot_be_written_is_a_check(watched: tuple[Scene, Web]) -> None:

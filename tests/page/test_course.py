@@ -24,6 +24,12 @@ def test_each_stage_has_its_length_and_the_bar_is_as_wide_as_the_whole() -> None
     assert bar.count('rect class="away"') == 6, "from displace to restore"
 
 
+def test_where_nothing_was_put_aside_nothing_is_away() -> None:
+    bar = course(replace(YEAR.trials[2], displaced=()), DETAILS[3])
+    assert "away" not in bar
+    assert "ready" in bar
+
+
 def test_a_stage_that_came_twice_is_told_once_and_one_that_lasts_says_so() -> None:
     spans = [
         *[StageSpan(stage, 20) for stage in (Stage.START, Stage.READY) * 3],
