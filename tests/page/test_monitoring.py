@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.page.examples import OWED, YEAR
+from tests.page.screenshots import MOST_BYTES, PICTURES
 from tests.places import CHECKOUT
 from watcher.page.metrics import families
 
@@ -89,3 +91,13 @@ def test_panels_do_not_overlap() -> None:
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells
+
+
+def test_the_pictures_are_there_and_small() -> None:
+    for picture in PICTURES:
+        path = CHECKOUT / "docs" / f"{picture.name}.png"
+        content = path.read_bytes()
+        width, height = struct.unpack(">II", content[16:24])
+        assert (width, height) == (picture.width, picture.height), picture.name
+        assert len(content) < MOST_BYTES
+        assert path.name in (CHECKOUT / "docs" / "monitoring.md").read_text()

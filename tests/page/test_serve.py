@@ -334,10 +334,18 @@ def test_who_reads_while_the_page_is_replaced_gets_one_or_the_other(site: Site) 
 
 def test_a_port_in_use_is_said_once_and_taken_when_it_is_free(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_AGAIN_SECONDS", 0.05)
+    tries: list[object] = []
+
+    class Counted(serve.PageServer):
+        def server_bind(self) -> None:
+            tries.append(self)
+            super().server_bind()
+
+    monkeypatch.setattr(serve, "PageServer", Counted)
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     with served(folder, port=port) as site:
-        time.sleep(0.3)  # some tries
+        within(20, lambda: len(tries) > 3)
         assert [line.partition(";")[0] for line in site.said] == [
             f"the page is not served at 127.0.0.1:{port}: Address already in use"
         ]

@@ -15,7 +15,7 @@ from watcher.verdict.lines import shown
 
 _AROUND, _MOST_LINES = 3, 3
 """Lines before and after one that is evidence; how many such of one trial."""
-_MOST_BYTES = 4_000_000
+_MOST_BYTES = 2_000_000
 """Of one log: what stands behind them is told without its surroundings."""
 _RAW, _SHOWN, _TELLING = 4000, 300, 40
 

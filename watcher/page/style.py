@@ -75,8 +75,10 @@ summary{padding:.25rem 0;color:var(--link);font-size:.9375rem;cursor:pointer}
 .trial .head .when{color:var(--quiet);font-size:.875rem}
 .chips{display:flex;flex-wrap:wrap;gap:.375rem;margin:.5rem 0}
 .evidence{margin:.375rem 0;padding:0;list-style:none}
-.evidence li{padding:.5rem 0 .5rem .875rem;border-left:2px solid var(--line);line-height:1.45}
-.evidence .under{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",sans-serif}
+.evidence>li{padding:.5rem 0 .5rem .875rem;border-left:2px solid var(--line);line-height:1.45}
+.evidence .around{padding-left:0;border:0}
+.evidence .note,.evidence .under{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
+"Liberation Sans",sans-serif}
 .log{margin:.25rem 0 .75rem;padding:.5rem 0;border-radius:.375rem;background:var(--ground);list-style:none;
 font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 .log li{display:grid;grid-template-columns:3.5rem 1fr;gap:.75rem;padding:.0625rem .75rem .0625rem 0;color:var(--quiet);

@@ -101,17 +101,20 @@ def _yes(works: bool) -> str:
 def _evidence(trial: Trial, details: TrialDetails, is_open: bool) -> str:
     if not trial.evidence:
         return ""
-    rows = "".join(map(_line, trial.evidence[:EVIDENCE]))
+    rows = [f"<li>{_line(seen)}</li>" for seen in trial.evidence[:EVIDENCE]]
+    placed = [at for at, seen in enumerate(trial.evidence[:EVIDENCE]) if seen.line is not None]
+    if placed and details.excerpts:  # below the last line that they surround
+        rows.insert(placed[-1] + 1, f'<li class="around">{"".join(map(excerpt, details.excerpts))}</li>')
     left = len(trial.evidence) - EVIDENCE
     more = note(f"{left} more: <code>watcher trial show {trial.id}</code>") if left > 0 else ""
     count = len(trial.evidence)
     lines = f"Evidence: {count} line{'' if count == 1 else 's'}"
     opened = " open" if is_open else ""
-    around = "".join(map(excerpt, details.excerpts))
-    return f'<details{opened}><summary>{lines}</summary><ul class="evidence">{rows}</ul>{more}{around}</details>'
+    shown = f'<ul class="evidence">{"".join(rows)}</ul>'
+    return f"<details{opened}><summary>{lines}</summary>{shown}{more}</details>"
 
 
 def _line(seen: Evidence) -> str:
     place = f", line {seen.line} of the log" if seen.line is not None else ""
     signature = f" · {said(seen.signature, 60)}" if seen.signature else ""
-    return f"<li>{said(seen.text, 500)}{under(f'{seen.rung.value}{place}{signature}')}</li>"
+    return f"{said(seen.text, 500)}{under(f'{seen.rung.value}{place}{signature}')}"
