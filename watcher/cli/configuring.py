@@ -1,11 +1,11 @@
-"""config check, config show, notify test, demo, healthcheck: the operator's own business."""
+"""config check, config show, config init, notify test, demo, healthcheck: the operator's own business."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watcher.cli import exits
+from watcher.cli import exits, initializing
 from watcher.cli.call import Call, show
 
 if TYPE_CHECKING:
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    config = typer.Typer(help="The configuration: check it, show it.", no_args_is_help=True, rich_markup_mode=None)
+    config = typer.Typer(
+        help="The configuration: check it, show it, begin one.", no_args_is_help=True, rich_markup_mode=None
+    )
     config.command("check")(config_check)
     config.command("show")(config_show)
+    initializing.add_to(config)
     app.add_typer(config, name="config")
     notify = typer.Typer(help="The channels.", no_args_is_help=True, rich_markup_mode=None)
     notify.command("test")(notify_test)

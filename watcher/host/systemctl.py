@@ -46,6 +46,18 @@ class Systemctl:
             raise HostError("systemd does not tell enough of the unit", unit=unit, missing=", ".join(missing))
         return told
 
+    def running(self) -> dict[str, str]:
+        """Return the services that run, each with its `ExecStart` as systemd tells it. Raises HostError."""
+        listed = self._asked(
+            _ANSWER_SECONDS, "list-units", "--type=service", "--state=running", "--no-legend", "--plain"
+        )
+        units = [line.split()[0] for line in listed.splitlines() if line.strip()]
+        if not units:
+            return {}
+        said = self._asked(_ANSWER_SECONDS, "show", "--property", "Id", "--property", "ExecStart", "--", *units)
+        tables = [dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in said.split("\n\n")]
+        return {table["Id"]: table.get("ExecStart", "") for table in tables if "Id" in table}
+
     def enabled(self, unit: str) -> bool:
         """Return whether the unit is started at each boot, or at each login of the account."""
         return self.show(unit, "UnitFileState")["UnitFileState"] == "enabled"
