@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from watcher.config.compose import WITHHELD, read_compose
 from watcher.errors import ConfigError

@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from watcher.config.adopt import engine_of
 from watcher.config.engines import EngineSettings
 from watcher.errors import HostError
 from watcher.host.systemctl import Systemctl, why_no_systemd
+from watcher.host.unit_services import UnitServices
 from watcher.model.survey import RunningService
 
 _ARGV = re.compile(r"argv\[\]=(.*?) ;")
@@ -34,4 +36,12 @@ def _of_manager(kind: str, manager: Systemctl, presets: Mapping[str, EngineSetti
         words = tuple(argv[1].split()) if argv else ()
         service = RunningService(service=f"{kind}:{unit}", origin=f"unit {unit}", command=words)
         if unit not in _OURS and engine_of(service, presets):
-            yield service
+            yield replace(service, refusal=_refusal(service.service))
+
+
+def _refusal(service: str) -> str | None:
+    try:
+        UnitServices().examine(service)
+    except HostError as error:
+        return str(error)
+    return None
