@@ -105,7 +105,7 @@ def systemd_machine(engine: PrivateDaemon, more: Mapping[str, Any] | None = None
         sysconfig.get_path("purelib"): "/site",
         str(CHECKOUT / "watcher"): "/code/watcher",
         str(CHECKOUT / "migrations"): "/code/migrations",
-        str(CHECKOUT / "systemd"): "/code/systemd",
+        str(CHECKOUT / "deploy" / "systemd"): "/code/systemd",
         str(socket.parent): "/engine",
     }
     container = client.containers.run(
