@@ -1,5 +1,6 @@
 """README and docs say what is so: examples load, every key and command that works is named, links lead somewhere."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,40 @@ def _named_commands(cell: str) -> Iterator[str]:
     """Yield the commands of a first cell: each in backticks, without its arguments and options."""
     for text in re.findall(r"`([^`]+)`", cell):
         yield re.split(r" [\[A-Z]", text)[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()):
+        assert (CHECKOUT / file).is_file(), file
+        assert not name or name in _tests_in(CHECKOUT / file), f"{file}::{name}"
+
+
+def _tests_in(file: Path) -> set[str]:
+    return {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_claim_of_the_threat_model_names_the_test_that_shows_it() -> None:
+    page = (CHECKOUT / "docs" / "security.md").read_text()
+    parts = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    subjects = {
+        "Untrusted images", "Untrusted upstream text", "The Docker socket", "Secrets", "The page", "The gateway limit",
+    }  # fmt: skip
+    assert subjects == set(parts) - {"Who is trusted"}
+    for subject in subjects:
+        claims = re.findall(r"^\| (?!claim|---)(.*) \| (.*) \|$", parts[subject], re.MULTILINE)
+        assert claims or "`tests/" in parts[subject], subject
+        for claim, shown in claims:
+            assert re.fullmatch(r"(`tests/[\w/]+\.py::test_\w+`(, )?)+", shown), claim
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_a_page_shows_exist(page: Path) -> None:
+    """A line that begins with `watcher` is what a person types."""
+    commands = set(_commands(build_program()))
+    for line in re.findall(r"^(?: {4})?watcher ([a-z].*)$", page.read_text(), re.MULTILINE):
+        words = re.split(r" +(?=[^a-z])| {2,}", line.partition("#")[0].strip())[0].split()
+        assert any(" ".join(words[: len(words) - cut]) in commands for cut in range(len(words))), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
