@@ -1,10 +1,13 @@
 """A service of a compose file, in every way in which its parts may be written."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from watcher.config.compose import WITHHELD, read_compose
 from watcher.errors import ConfigError
@@ -181,6 +184,34 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, text: str, word: st
     file = tmp_path / "compose.yaml"
     file.write_text(text)
     assert word in fault(file)
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["a:b", "${A}", "x=1"])
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_SCALARS, inner, max_size=3), max_leaves=6
+)
+_KEYS = st.sampled_from(
+    ["image", "command", "entrypoint", "environment", "env_file", "volumes", "tmpfs", "ulimits", "shm_size", "ipc",
+     "ports", "container_name", "build"]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(service=st.dictionaries(_KEYS, _VALUES, max_size=5), volumes=_VALUES, name=_VALUES)
+def test_any_table_is_a_service_or_a_fault_of_the_file(tmp_path: Path, service: Any, volumes: Any, name: Any) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(yaml.safe_dump({"name": name, "services": {"llm": service}, "volumes": volumes}))
+    with suppress(ConfigError):
+        assert read_compose(file, None, {}).service.startswith("container:")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_service_or_a_fault_of_the_file(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_bytes(b"services:\n  llm: " + content)
+    with suppress(ConfigError):
+        read_compose(file, None, {})
 
 
 def test_a_file_that_is_not_there_is_a_fault_of_the_call(tmp_path: Path) -> None:

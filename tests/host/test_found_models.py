@@ -50,8 +50,9 @@ def test_a_folder_that_a_service_mounts_is_looked_at(tmp_path: Path) -> None:
 
 def test_links_are_not_followed_and_the_look_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "/models/a/b/c/d/e/too-deep.gguf")
-    (tmp_path / "models" / "again").symlink_to(tmp_path / "models")
-    assert shown(tmp_path) == set()
+    put(tmp_path, "/elsewhere/q4.gguf")
+    (tmp_path / "models" / "again").symlink_to(tmp_path / "elsewhere")
+    assert shown(tmp_path) == set(), "a mount of the folder would not hold what the link leads to"
     monkeypatch.setattr(found_models, "_MOST_ENTRIES", 50)
     for number in range(200):
         put(tmp_path, f"/models/{number:03}.gguf")

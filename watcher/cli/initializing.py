@@ -59,7 +59,7 @@ def _text(device: "DeviceSection", chosen: "RunningService | None", is_inside: b
     from watcher.host.survey import missing_sources, take_survey
 
     presets = read_presets()
-    survey, chosen = take_survey(device, presets, Path.home(), chosen)
+    survey, chosen = take_survey(device, presets, Path(os.environ.get("HOME", "/")), chosen)
     services = [*survey.services, *([chosen] if chosen else [])]
     plan = first_plan(survey, presets, chosen, missing_sources(device.root, services))
     # in a container the image says where the device's files are

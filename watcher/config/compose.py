@@ -85,7 +85,7 @@ def read_compose(path: Path, name: str | None, environ: Mapping[str, str] = os.e
         if "extends" in table:
             raise ConfigError(f"`extends` is not read; {_FLATTEN}", file=str(path), service=chosen)
         return _service(file, chosen, table)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError) as error:  # another shape than Compose's
         raise ConfigError("the compose file could not be understood", (f"{path.name}: {error}",)) from None
 
 
