@@ -128,9 +128,9 @@ def _ask_the_phrases(client: EngineClient) -> None:
     """Ask what the trial asks: the engine's time for it is the engine's own."""
     suite = read_suite(BUILTIN, Path(), [])
     assert suite.phrases
-    asking = Asking(suite, client, SystemClock())
+    asking = Asking(suite, suite.asked_for("minimum"), client, SystemClock())
     assert asking.ask(time.monotonic() + 60, lambda: None, lambda: None) is None
-    assert len(asking.answers) == len(suite.asked)
+    assert len(asking.answers) == len(suite.phrases)
 
 
 def _wait(holds: Callable[[], bool]) -> None:

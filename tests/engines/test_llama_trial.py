@@ -77,7 +77,7 @@ def tried(scene: Scene, *arguments: str) -> dict[str, Any]:
 
 def test_a_healthy_engine_answers_streams_and_calls_the_tool(scene: Scene) -> None:
     llama_image(scene.docker().client())
-    trial = tried(scene)
+    trial = tried(scene, "--level", "target")
     assert (trial["bring_up"], trial["failure_class"]) == ("works", None), "\n".join(
         row["text"] for row in trial["evidence"]
     )

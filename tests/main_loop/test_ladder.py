@@ -65,8 +65,16 @@ def test_wrong_answers_are_told_and_are_no_failure(scene: Scene) -> None:
     assert "answered: no call, but: I would rather not." in said(trial)
 
 
+def test_the_further_requests_are_asked_from_level_target_on(scene: Scene) -> None:
+    trial = tried(scene)
+    seen = trial["acceptance"]
+    assert (seen["phrases"], seen["answers"]) == ({"passed": 32, "total": 32}, 32)
+    assert seen["tool_accuracy"] is None
+    assert "phrases" not in said(trial), "what was not to be asked is not missing"
+
+
 def test_hostile_answers_are_wrong_and_nothing_more(scene: Scene) -> None:
-    trial = tried(scene, STUB_PHRASES="hostile")
+    trial = tried(scene, "--level", "target", STUB_PHRASES="hostile")
     assert trial["bring_up"] == "works"
     assert trial["acceptance"]["tool_accuracy"]["value"] == 0
     assert trial["acceptance"]["phrases"]["total"] == 32
@@ -80,7 +88,7 @@ def test_what_was_not_asked_in_time_is_not_measured(scene: Scene, manner: str) -
     assert (trial["bring_up"], trial["failed_stage"]) == ("works", None)
     assert (seen["phrases"], seen["tool_accuracy"]) == (None, None)
     assert seen["answers"] == (5 if manner == "trickle" else pytest.approx(7, abs=2))
-    assert f"{seen['answers']} of 72 were asked" in said(trial)
+    assert f"{seen['answers']} of 32 were asked" in said(trial)
 
 
 def test_the_total_of_a_trial_leaves_time_for_the_way_back(scene: Scene) -> None:
@@ -98,7 +106,7 @@ def test_an_engine_that_dies_during_the_phrases_fails(scene: Scene, manner: str)
     assert trial["failure_class"] == "other-crash"
     assert "other-crash" in trial["reason"]
     assert trial["acceptance"]["phrases"] is None
-    assert "12 of 72 were asked" in said(trial)
+    assert "12 of 32 were asked" in said(trial)
 
 
 def test_a_suite_of_ones_own_is_asked(scene: Scene) -> None:

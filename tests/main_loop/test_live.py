@@ -19,7 +19,7 @@ from tests.real.terminal import CTRL_C, Terminal, on_terminal
 from tests.real.web import Reply, running_web
 
 SAID = [f"stopping container:{ASSISTANT}", "starting vLLM with profile plain", f"container:{ASSISTANT} is back"]
-WHOLE = [f"reading torch in {IMAGE}", *SAID[:2], "asking 72 phrases", f"starting container:{ASSISTANT} again"]
+WHOLE = [f"reading torch in {IMAGE}", *SAID[:2], "asking 32 phrases", f"starting container:{ASSISTANT} again"]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x1b[31mloading\x1b[0m shard 3\x9b5A\x1b[?25l"
 HARMLESS = "loading shard 3 5A"
 PASSING = re.compile(r"^\S+  ?.*\d:\d\d( of \d+:\d\d)?$")

@@ -163,12 +163,12 @@ def suite() -> Suite:
 
 def test_what_was_not_asked_to_its_end_is_not_measured() -> None:
     asked = suite()
-    answers = [Answer(phrase, True, 0.5, "") for phrase in asked.asked]
+    answers = [Answer(phrase, True, 0.5, "") for phrase in asked.asked_for("target")]
     whole = measured(Acceptance(), asked, answers)
     assert (whole.phrases, whole.tool_accuracy, whole.answers) == (Score(32, 32), Score(68, 68), 72)
     some = measured(Acceptance(), asked, answers[:40])
     assert (some.phrases, some.tool_accuracy, some.p95_seconds) == (Score(32, 32), None, 0.5)
     few = measured(Acceptance(), asked, answers[:31])
     assert (few.phrases, few.tool_accuracy, few.answers) == (None, None, 31)
-    assert "31 of 72 were asked" in "\n".join(told(asked, answers[:31]))
+    assert "31 of 72 were asked" in "\n".join(told(72, answers[:31]))
     assert measured(Acceptance(), asked, []).answers is None

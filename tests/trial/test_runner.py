@@ -249,5 +249,5 @@ def test_a_question_that_is_not_given_up_in_time_costs_figures_and_no_verdict(
     assert (runner.bug_of_ours, trial.failed_stage) == (None, None)
     assert trial.acceptance is not None
     assert (trial.acceptance.tool_call, trial.acceptance.phrases) == (True, None)
-    assert any("0 of 72 were asked" in row.text for row in trial.evidence)
+    assert any("0 of 32 were asked" in row.text for row in trial.evidence)
     assert host.services["assistant"].healthy

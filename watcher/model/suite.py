@@ -32,9 +32,9 @@ class Suite:
     phrases: tuple[Phrase, ...] = ()
     accuracy: tuple[Phrase, ...] = ()
 
-    @property
-    def asked(self) -> tuple[Phrase, ...]:
-        return (*self.phrases, *self.accuracy)
+    def asked_for(self, level: str) -> tuple[Phrase, ...]:
+        """Return what is asked for a level of acceptance: what only a higher one needs is left out of `minimum`."""
+        return self.phrases if level == "minimum" else (*self.phrases, *self.accuracy)
 
     @property
     def declared(self) -> Mapping[str, frozenset[str]]:

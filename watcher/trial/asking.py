@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from watcher.model.suite import Suite
+from watcher.model.suite import Phrase, Suite
 from watcher.model.trial import Acceptance
 from watcher.ports import Clock
 from watcher.trial.exchange import EngineClient
@@ -17,9 +17,10 @@ _LEAST_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Asking:
-    """`answers` holds what came so far, also when the asking is cut off."""
+    """`answers` holds what came so far, also when the asking is cut off; `phrases` are those of the suite to ask."""
 
     suite: Suite
+    phrases: tuple[Phrase, ...]
     client: EngineClient
     clock: Clock
     answers: list[Answer] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Asking:
         """
         declared = self.suite.declared
         looked = self.clock.monotonic()
-        for phrase in self.suite.asked[len(self.answers) :]:
+        for phrase in self.phrases[len(self.answers) :]:
             begun = self.clock.monotonic()
             if until - begun < _LEAST_SECONDS:
                 return None
@@ -52,4 +53,4 @@ class Asking:
         return measured(seen, self.suite, self.answers)
 
     def told(self) -> tuple[str, ...]:
-        return tuple(told(self.suite, self.answers))
+        return tuple(told(len(self.phrases), self.answers))

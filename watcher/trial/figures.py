@@ -49,7 +49,8 @@ class Figures:
         if self.order.score_command is not None:
             self.display.say("running the command of [acceptance]")
             return Scoring(self.order.score_command, client.base_url, client.model)
-        if not tools or not self.order.suite.phrases:
+        phrases = self.order.suite.asked_for(self.order.level)
+        if not tools or not phrases:
             return None
-        self.display.say(f"asking {len(self.order.suite.asked)} phrases")
-        return Asking(self.order.suite, client, self.clock)
+        self.display.say(f"asking {len(phrases)} phrases")
+        return Asking(self.order.suite, phrases, client, self.clock)

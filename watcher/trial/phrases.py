@@ -139,8 +139,8 @@ def shown_call(name: str, arguments: object) -> str:
 
 
 def measured(seen: Acceptance, suite: Suite, answers: Sequence[Answer]) -> Acceptance:
-    """Return the figures with those of the answers; what was not asked to its end is not measured."""
-    ended = len(answers) == len(suite.asked)
+    """Return the figures with those of the answers; what was not asked to its end, or not at all, is not measured."""
+    ended = len(answers) == len(suite.phrases) + len(suite.accuracy)
     of_phrases, calling = answers[: len(suite.phrases)], [each for each in answers if each.phrase.calls]
     return replace(
         seen,
@@ -159,10 +159,10 @@ def p95(seconds: Sequence[float]) -> float | None:
     return round(found, 3) if math.isfinite(found) else None
 
 
-def told(suite: Suite, answers: Sequence[Answer]) -> Iterable[str]:
-    """Yield what a report says of the answers: how far it came, and what was wrong first."""
-    if len(answers) < len(suite.asked):
-        yield f"phrases: {len(answers)} of {len(suite.asked)} were asked in the time of this stage"
+def told(asked: int, answers: Sequence[Answer]) -> Iterable[str]:
+    """Yield what a report says of the answers to so many phrases: how far it came, and what was wrong first."""
+    if len(answers) < asked:
+        yield f"phrases: {len(answers)} of {asked} were asked in the time of this stage"
     if unanswered := sum(math.isinf(each.seconds) for each in answers):
         yield f"phrases: {unanswered} of {len(answers)} were not answered"
     wrong = [each for each in answers if not each.is_right]
