@@ -9,8 +9,11 @@ import pytest
 from tests.planner.worlds import HOUR, NOW, candidate, trial
 from tests.real.registry import Registry, running_registry
 from tests.real.scene import Scene
-from watcher.jobs.plan import QUARANTINE_CLEARED_AT, is_quarantined
+from watcher.app import open_means
+from watcher.config.load import load_settings
+from watcher.jobs.plan import QUARANTINE_CLEARED_AT, is_quarantined, rules_of
 from watcher.model.trial import Outcome
+from watcher.ports import Lines
 from watcher.store.database import open_store
 from watcher.store.trials import new_trial, set_meta
 
@@ -88,6 +91,14 @@ def test_what_a_person_skips_stays_left_out_and_says_so_until_it_is_taken_in_aga
             assert "watcher skip --undo" in waiting["waiting_for"]
     assert scene.watcher("skip", "--undo", number).returncode == 0
     assert scene.answer("status")["waiting"] == []
+
+
+def test_what_is_announced_and_fitted_into_the_window_counts_every_repeat(tmp_path: Path) -> None:
+    text = '[store]\ndata_dir = "data"\n[device]\ndocker = "none"\n[trial]\ntotal = "20m"\nrepeats = 6\n'
+    (tmp_path / "config.toml").write_text(text)
+    settings = load_settings(tmp_path / "config.toml", {})
+    with open_means(settings, Lines(print)) as means:
+        assert rules_of(means).total == timedelta(hours=2)
 
 
 def test_a_pause_is_kept_and_shown_until_it_ends(world: tuple[Scene, Registry]) -> None:

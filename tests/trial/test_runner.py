@@ -251,3 +251,41 @@ def test_a_question_that_is_not_given_up_in_time_costs_figures_and_no_verdict(
     assert (trial.acceptance.tool_call, trial.acceptance.phrases) == (True, None)
     assert any("0 of 32 were asked" in row.text for row in trial.evidence)
     assert host.services["assistant"].healthy
+
+
+def test_every_repeat_has_the_total_to_itself(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = EngineClient.complete
+
+    def slow(client: EngineClient) -> object:
+        time.sleep(1.5)
+        return complete(client)
+
+    monkeypatch.setattr(EngineClient, "complete", slow)
+    order = order_in(tmp_path, world)
+    order = replace(order, repeats=5, trial=order.trial.model_copy(update={"total": timedelta(seconds=6)}))
+    assert order.longest == timedelta(seconds=30)
+    _, trial = run(order, SimulatedHost(), GoodNotebook())
+    assert [start.bring_up for start in trial.starts] == [BringUp.WORKS] * 5, trial.reason
+    assert trial.outcome is Outcome.VERDICT
+
+
+class SleepCounting(SystemClock):
+    """Remembers for how long it was asked to sleep."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        super().sleep(seconds)
+
+
+def test_of_several_repeats_only_the_last_is_soaked(tmp_path: Path, world: World) -> None:
+    order = replace(order_in(tmp_path, world), repeats=3, soak=timedelta(seconds=2))
+    clock, host = SleepCounting(), SimulatedHost()
+    runner = Runner(order, host, clock, GoodNotebook(), Lines(lambda _: None))
+    trial = runner.run(Trial(order.candidate, DeviceState("36.4.4"), "cuda-allocator", clock.now(), id=1))
+    assert len(trial.starts) == 3
+    assert trial.acceptance is not None
+    assert trial.acceptance.stable_seconds == 2
+    assert len([seconds for seconds in clock.slept if seconds > 1]) == 1, "no other pause of a trial is so long"

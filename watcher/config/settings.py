@@ -135,6 +135,13 @@ class TrialSection(Section):
             raise ValueError(f"the name {', '.join(twice)} is given twice")
         return commands
 
+    def total_of(self, repeats: int) -> timedelta:
+        """Return how long a trial may take from the stop of the service on, its soak not counted.
+
+        Each repeat gets the whole of `total`: what is done once (stop, settle) has no time of its own to take off.
+        """
+        return self.total * repeats
+
     @property
     def services(self) -> tuple[str, ...]:
         """Return all that is displaced, in the order of starting again."""

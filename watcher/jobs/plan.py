@@ -104,7 +104,7 @@ def rules_of(means: Means) -> due.Rules:
         engine=settings.trial.engine,
         auto_missing=settings.auto_missing,
         cool_down=settings.trial.cool_down,
-        total=settings.trial.total + settings.acceptance.soak,
+        total=settings.trial.total_of(settings.trial.repeats) + settings.acceptance.soak,
         retries=settings.trial.retries,
         hours=settings.schedule.window,
         zone=zone_of(means),

@@ -36,7 +36,7 @@ REFUSED_DELAY = timedelta(days=1)
 LEAST_NOTICE = timedelta(minutes=30)
 """How long before its start a trial that displaces a service is announced, at the least."""
 _GROWTH = 4
-TOO_SHORT = "a window longer than trial.total and acceptance.soak together"
+TOO_SHORT = "a window longer than trial.total, taken trial.repeats times, and acceptance.soak together"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -48,7 +48,7 @@ class Rules:
         engine: the one which automatic trials bring up.
         auto_missing: what keeps automatic trials off, as keys for a person; empty when they are on.
         hours: the window, None for any time; in `zone`.
-        total: how long a trial takes at most, its soak with it.
+        total: how long a trial takes at most, with all repeats and its soak.
         displaces: a trial takes something away from people, who are told beforehand.
     """
 

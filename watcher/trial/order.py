@@ -63,12 +63,16 @@ class Order:
 
     @property
     def longest(self) -> timedelta:
-        """Return how long the trial may take, its soak with it."""
-        return self.trial.total + self.soak
+        """Return how long the trial may take, with all repeats and its soak."""
+        return self.trial.total_of(self.repeats) + self.soak
 
     @property
     def planned_starts(self) -> tuple[Profile, ...]:
         return tuple(profile for profile in self.profiles for _ in range(self.repeats))
+
+    def ends_a_profile(self, starts: int) -> bool:
+        """Return whether so many starts are all of a profile: figures and soak are taken in the last one of each."""
+        return starts % self.repeats == 0
 
 
 def setup_of(engine: EngineSettings) -> str:

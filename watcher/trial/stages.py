@@ -252,10 +252,9 @@ class Stages:
         running, client = self._started(), self._client()
         if (failure := running.answers(client, self.seen)) is not None:
             return self.over(failure)
-        planned = self.order.planned_starts
-        if self.next_start == len(planned) or planned[self.next_start].name != running.seen.profile:
+        if self.order.ends_a_profile(self.next_start):
             taken = self.figures.take(client, running.seen.tools_asked, until, self._give_way, self._still_well)
-            if taken is not None:  # once for each profile: in the last of its repeats
+            if taken is not None:
                 return taken
         return self._still_well() or Passed()
 
@@ -267,7 +266,7 @@ class Stages:
     def soak(self) -> Event:
         """Watch the engine for as long as was asked; it counts from readiness on."""
         begun = self.clock.monotonic()
-        ends = begun + self.order.soak.total_seconds()
+        ends = begun + (self.order.soak.total_seconds() if self.order.ends_a_profile(self.next_start) else 0)
         running = self._started()
         running.seen = replace(running.seen, stage=Stage.SOAK)
         while self.clock.monotonic() < ends:
@@ -275,7 +274,7 @@ class Stages:
             if (dead := self._still_well()) is not None:
                 return dead
             self.clock.sleep(min(5.0, max(0.0, ends - self.clock.monotonic())))
-        if self.order.soak and self.seen.acceptance:
+        if self.order.soak and self.seen.acceptance and self.order.ends_a_profile(self.next_start):
             steady = replace(self.seen.acceptance, stable_seconds=int(self.clock.monotonic() - begun))
             self.seen.acceptance = replace(steady, level=reached_level(steady))
         return self._after_start(works=True) or (self._keep() if self.order.keep else Passed())
