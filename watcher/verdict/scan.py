@@ -41,6 +41,7 @@ class _Scanner:
     hits: dict[tuple[str, int], list[Hit]] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
     ready: dict[bytes, Hit] = field(default_factory=dict)
+    later: dict[str, tuple[Hit, int]] = field(default_factory=dict)
     lines: int = 0
     epoch: int = 0
     fences: int = 0
@@ -54,26 +55,34 @@ class _Scanner:
         if worth or self.profile.seen < HEAD_LINES:
             raws = block.removesuffix(b"\n").split(b"\n")
             self._look([*raws, *ahead.split(b"\n")[:HELD_BACK]], worth, shapes[: len(raws)])
-        self.lines += block.count(b"\n")
+        self.lines += len(shapes) - 1
         self.ends_whole = block.endswith(b"\n")
         self._remember_ends(block)
 
     def _look(self, raws: list[bytes], worth: set[bytes], shapes: list[bytes]) -> None:
-        for index, shape in enumerate(shapes):
-            if not worth and self.profile.seen >= HEAD_LINES:
-                return
-            looked = shape in worth and not self.sieve.skips(shape)
-            hit = looked and self._match(raws, index)
-            if looked and not hit and self.sieve.settles(shape):
-                worth.remove(shape)
-            if self.profile.seen < HEAD_LINES:
-                self.profile.feed(*_plain(raws[index][:2000]), is_hit=hit)
+        begin = 0
+        while begin < len(shapes) and self.profile.seen < HEAD_LINES:
+            hit = shapes[begin] in worth and self._is_hit(raws, worth, shapes[begin], begin)
+            self.profile.feed(*_plain(raws[begin][:2000]), is_hit=hit)
+            begin += 1
+        for index in [number for number in range(begin, len(shapes)) if shapes[number] in worth]:
+            if shapes[index] in worth:  # still
+                self._is_hit(raws, worth, shapes[index], index)
+
+    def _is_hit(self, raws: list[bytes], worth: set[bytes], shape: bytes, index: int) -> bool:
+        """Match a line whose shape is worth it; a shape without a match may cease to be so for the whole block."""
+        if self.sieve.skips(shape):
+            return False
+        hit = self._match(raws, index)
+        if not hit and self.sieve.settles(shape):
+            worth.remove(shape)
+        return hit
 
     def _match(self, raws: list[bytes], index: int) -> bool:
         """Match one line with every signature; return whether any hit."""
         raw = raws[index]
         if known := self.ready.get(raw):  # a restart loop, or many starts in one file
-            self._store(replace(known, line=self.lines + index + 1))
+            self._store_again(known, self.lines + index + 1)
             return True
         if raw.lstrip()[:3] in FENCES:
             self.fences += 1
@@ -129,6 +138,14 @@ class _Scanner:
         if hit.role is Role.READY and len(self.ready) < MAX_HITS and len(raws[index]) <= MAX_SHAPE:
             self.ready[raws[index]] = hit
 
+    def _store_again(self, known: Hit, line: int) -> None:
+        """Keep a line that says once more that it is up; where enough are kept, only the last of a log counts."""
+        kept = self.hits.get((known.signature.id, 1), ())
+        if len(kept) < MAX_HITS:
+            self._store(replace(known, line=line))
+        else:
+            self.later[known.signature.id] = known, line
+
     def _store(self, hit: Hit) -> None:
         self.epoch += hit.role is Role.READY
         kept = self.hits.setdefault((hit.signature.id, min(self.epoch, 1)), [])
@@ -146,6 +163,10 @@ class _Scanner:
 
     def reading(self) -> LogReading:
         """Return the result of all blocks taken."""
+        for name, (known, line) in self.later.items():
+            kept = self.hits[name, 1]
+            if line > kept[-1].line:
+                kept[-1] = replace(known, line=line)
         hits = [hit for kept in self.hits.values() for hit in kept]
         mentions = {hit.line for hit in hits if self._is_mention(hit)}
         told = sorted((hit for hit in hits if hit.line not in mentions), key=lambda hit: hit.line)
