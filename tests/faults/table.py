@@ -19,6 +19,7 @@ MODULES: tuple[str, ...] = (
     "test_candidates",
     "test_keep",
     "test_images",
+    "test_control",
     "test_disk",
     "test_container_start",
     "test_clock_and_disk",

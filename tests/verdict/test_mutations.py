@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.verdict.cases import CASES, Case
+from watcher.verdict.lines import BLOCK
 from watcher.verdict.scan import scan
 
 ENGINE_LOGS = [
@@ -55,7 +56,7 @@ def test_the_size_of_chunks_does_not_change_the_answer(case: Case) -> None:
 @pytest.mark.parametrize("offset", range(0, 1200, 97))
 def test_a_wrapped_assert_is_found_across_blocks(offset: int) -> None:
     line = b"x" * 99 + b"\n"
-    before = line * (256 * 1024 // len(line) - 6) + b"y" * offset + b"\n"
+    before = line * (BLOCK // len(line) - 6) + b"y" * offset + b"\n"
     wrapped = (
         b"RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at\n"
         b'"../c10/cuda/CUDACachingAllocator.cpp":838, please\n'

@@ -9,7 +9,7 @@ from watcher.cli import exits, initializing
 from watcher.cli.call import Call, show
 
 if TYPE_CHECKING:
-    from watcher.config.settings import Settings
+    pass
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,8 +44,6 @@ def config_check(context: typer.Context) -> int:
     if faults:
         raise ConfigError("the configuration has faults", tuple(faults), file=_origin(settings.origin))
     show(f"{_origin(settings.origin)}: well; {len(settings.sources)} sources, {len(settings.notify.urls)} channels")
-    if idle := _idle_keys(settings):
-        show(f"these keys are understood, but nothing uses them yet: {', '.join(idle)}")
     if missing := settings.auto_missing:
         show(f"automatic trials are off; they need {', '.join(missing)}")
     return exits.DONE
@@ -108,14 +106,6 @@ def demo(
     from watcher.demo.story import run_demo
 
     return run_demo(show, docker=docker, base=base, data_dir=data_dir)
-
-
-def _idle_keys(settings: "Settings") -> list[str]:
-    """Return keys that were set to something which this version does not do."""
-    wanted = {
-        "bug.control": settings.bug_section.control is not None,
-    }
-    return [key for key, is_set in wanted.items() if is_set]
 
 
 def _origin(origin: Path | None) -> str:

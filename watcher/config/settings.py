@@ -1,5 +1,6 @@
 """The settings as frozen values: one class per section of CONTRACT."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -64,9 +65,26 @@ class ScheduleSection(Section):
         return zone
 
 
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::\d{{1,5}})?/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+
+
 class BugSection(Section):
+    """`control` is an image that is known to show the bug on this device."""
+
     id: str = "cuda-allocator"
     control: str | None = None
+
+    @field_validator("control")
+    @classmethod
+    def _control_is_an_image(cls, control: str | None) -> str | None:
+        if control is not None and not _REFERENCE.fullmatch(control):
+            raise ValueError(f"{control!r} is not an image such as dustynv/vllm:0.8.6-r36.4 or REPOSITORY@sha256:…")
+        return control
 
 
 class Preflight(Section):

@@ -144,6 +144,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         keep=wish.keep,
         must_end_by=wish.window_ends,
         laying=laying,
+        control=settings.bug_section.control,
     )
 
 

@@ -112,6 +112,19 @@ class StaticReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlReading:
+    """What the control, an image known to have the bug, showed under the probe in the candidate's place.
+
+    Attributes:
+        shows: whether the fault showed itself; None where it was not run, or the probe could not tell.
+    """
+
+    image: str
+    shows: bool | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeReading:
     """What the probe printed, as far as it could be read.
 
@@ -119,6 +132,8 @@ class ProbeReading:
         trap_set: NVML's process query was refused, so the faulty branch can show itself.
         state: present, fixed, or unknown when the trap was not set or the text was unclear.
         library: path of the `libc10_cuda.so` that was loaded.
+        saw: the probe's own word for what showed: `fault`, `clean`, `other`, `nothing`; "" where it printed no result.
+        control: what the control showed beside it, where one was asked.
     """
 
     state: BugState
@@ -127,6 +142,8 @@ class ProbeReading:
     torch: str | None = None
     library: str | None = None
     text: str = ""
+    saw: str = ""
+    control: ControlReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from watcher.errors import StoreError
 from watcher.model.container import LocalImage
-from watcher.model.trial import Candidate
 from watcher.ports import Display, Host
 from watcher.trial.notebook import Notebook
 from watcher.trial.overlaying import Laying
@@ -23,11 +22,11 @@ class Fetching:
     display: Display
     give_way: Callable[[], None]
 
-    def image(self, candidate: Candidate, deadline: float) -> LocalImage:
+    def image(self, name: str, digest: str | None, deadline: float) -> LocalImage:
         """Return the image, once it is here and written down. `deadline` is on the monotonic clock."""
-        self.seen.pulling = f"asking for {candidate.image}"
+        self.seen.pulling = f"asking for {name}"
         try:
-            image = self.host.pull(candidate.image, candidate.digest, self._tick, deadline, self._begins)
+            image = self.host.pull(name, digest, self._tick, deadline, self._begins)
         except StoreError:  # ours, not the registry's
             self.seen.pulling = None
             raise

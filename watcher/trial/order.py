@@ -36,6 +36,7 @@ class Order:
         score_command: what takes the figures in place of the phrases.
         keep: an engine that works is left running in place of what it displaced.
         gpu_failures: starts that failed on this boot before, in a way that may leave memory mapped.
+        control: an image known to have the bug, see `control_run`.
         earlier: what starts in earlier trials on this device showed of the bug.
     """
 
@@ -60,6 +61,7 @@ class Order:
     score_command: ScoreCommand | None = None
     must_end_by: datetime | None = None
     laying: Laying | None = None
+    control: str | None = None
 
     @property
     def longest(self) -> timedelta:

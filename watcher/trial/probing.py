@@ -87,6 +87,7 @@ def _judge(told: dict[str, Any]) -> ProbeReading:
         torch=_text(told, "torch") or None,
         library=_text(told, "library") or None,
         text=_text(told, "text"),
+        saw=saw,
     )
 
 

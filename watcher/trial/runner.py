@@ -13,6 +13,7 @@ from watcher.host.owed import clear_debt, write_debt
 from watcher.model.container import Debt, OwedService
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.ports import Clock, Display, Host
+from watcher.trial.control_run import ControlRun
 from watcher.trial.doing import doing
 from watcher.trial.figures import Figures
 from watcher.trial.interrupts import DeadlinePassed, Interrupted, Interrupts
@@ -46,7 +47,8 @@ class Runner:
         """Return the trial as it ended. What is still owed then is in `owed`, and in the owed file."""
         seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures, earlier=self.order.earlier)
         figures = Figures(self.order, self.clock, seen, self.display)
-        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display, figures)
+        control = ControlRun(self.order, self.host, seen, self.display)
+        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display, figures, control)
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
             try:

@@ -13,6 +13,7 @@ from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
 from watcher.planner.preflight import condition, gb, is_settled, not_settled
 from watcher.ports import Clock, Display, Host
+from watcher.trial.control_run import ControlRun
 from watcher.trial.dialects import dialect_of
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
@@ -59,6 +60,7 @@ class Stages:
     notebook: Notebook
     display: Display
     figures: Figures
+    control: ControlRun
     running: Running | None = None
     client: EngineClient | None = None
     next_start: int = 0
@@ -82,7 +84,7 @@ class Stages:
         """Fetch the candidate by its digest, and the wheel that is laid over it."""
         fetching = Fetching(self.host, self.notebook, self.seen, self.display, self._give_way)
         deadline = self.clock.monotonic() + self.order.trial.timeouts.pull.total_seconds()
-        image = fetching.image(self.order.candidate, deadline)
+        image = fetching.image(self.order.candidate.image, self.order.candidate.digest, deadline)
         if image.architecture != self.order.device.architecture:
             reason = f"the image is for {image.architecture}, this device is {self.order.device.architecture}"
             return Failed(reason, Outcome.REFUSED)
@@ -93,6 +95,9 @@ class Stages:
             self.trial = replace(self.trial, candidate=named)
         if self.order.laying is not None:
             self._fetch_wheel(fetching, self.order.laying)
+        self.control.fetch(fetching, deadline)
+        if self.control.image is not None:
+            self.notebook.pulled(image)  # once more: of the two it is the current one
         return Passed()
 
     def _fetch_wheel(self, fetching: Fetching, laying: Laying) -> None:
@@ -104,7 +109,9 @@ class Stages:
             raise
 
     def not_pulled(self) -> Event:
-        """Give up on an image that was not there at the deadline."""
+        """Give up on an image that was not there at the deadline; the control is done without."""
+        if self.control.gives_up():
+            return Passed()
         return Failed(f"it was not fetched in time; the last that was seen: {self.seen.pulling or 'it was there'}")
 
     def inspect(self) -> Event:
@@ -135,13 +142,15 @@ class Stages:
             )
         self.probe_run = ProbeRun(self.order, self.host)
         self.seen.probe = self.probe_run.read(self._image(), self.trial.id, self.seen.extra)
+        self.control.look(self.trial.id, self._asks_bring_up())
         return self._enough() or Passed()
 
     def probe_hung(self) -> Event:
         """Go on without the probe's answer: one that does not end says nothing about the bug."""
         if self.probe_run is None or not self.probe_run.started:
             return Failed("the probe could not be started in time")
-        self.seen.probe = ProbeReading(BugState.UNKNOWN, trap_set=False, reason="the probe did not end in time")
+        if self.seen.probe is None:
+            self.seen.probe = ProbeReading(BugState.UNKNOWN, trap_set=False, reason="the probe did not end in time")
         return self._enough() or Passed()
 
     def _asks_bring_up(self) -> bool:

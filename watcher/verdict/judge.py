@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from watcher.config.bugs import BugSettings
 from watcher.model.verdict import BringUp, BugState, Evidence, FailureClass, Finding, Rung, Verdict
 from watcher.verdict.classes import depends_on_profile, is_bench
+from watcher.verdict.control import control_of, control_text, proves_nothing_clean
 from watcher.verdict.lines import shown
 from watcher.verdict.repeated import is_fixed_by, not_seen_in
 from watcher.verdict.rungs import Rungs, StartSeen
@@ -108,6 +109,8 @@ def _bug(rungs: Rungs) -> _Bug:
     logs = {_shows(start, rungs.bug) for start in rungs.starts}
     if BugState.PRESENT in logs:
         return _Bug(BugState.PRESENT, "the bug is present: the engine's own log shows it", (Rung.BRING_UP,))
+    if proves_nothing_clean(rungs):
+        probe, logs = (BugState.UNKNOWN if _is_fixed(probe) else probe), logs - {BugState.FIXED}
     said = {Rung.STATIC: static, Rung.PROBE: probe, Rung.BRING_UP: max(logs, default=BugState.UNKNOWN, key=_is_fixed)}
     seen = {rung: state for rung, state in said.items() if state is not BugState.UNKNOWN}
     on_device = {state for rung, state in seen.items() if rung is not Rung.STATIC}
@@ -140,9 +143,11 @@ def _two_copies(rungs: Rungs) -> str:
 def _by_repeats(rungs: Rungs) -> _Bug:
     """Return what is left to say where no rung saw anything: clean starts against what earlier ones showed."""
     seen = not_seen_in(rungs)
-    if seen is not None and is_fixed_by(rungs, seen):
+    if seen is not None and is_fixed_by(rungs, seen) and not proves_nothing_clean(rungs):
         return _Bug(BugState.FIXED, f"the bug is taken for fixed by clean starts alone: {seen}", (Rung.BRING_UP,))
     reasons = [said.reason for said in (rungs.static, rungs.probe) if said and said.reason]
+    if (control := control_of(rungs)) is not None and control.shows is False:
+        reasons.append(control_text(control))
     told = "whether the bug is there is unknown" + (f" ({'; '.join(reasons)})" if reasons else "")
     return _Bug(BugState.UNKNOWN, told if seen is None else f"{told}: {seen}")
 
@@ -218,6 +223,8 @@ def _evidence(rungs: Rungs, index: int | None) -> tuple[Evidence, ...]:
         rows += [Evidence(Rung.STATIC, shown(rungs.static.reason))] if not rungs.static.evidence else []
     if rungs.probe:
         rows.append(Evidence(Rung.PROBE, shown(rungs.probe.text or rungs.probe.reason)))
+    if (control := control_of(rungs)) is not None:
+        rows.append(Evidence(Rung.PROBE, shown(control_text(control))))
     for number, start in enumerate(rungs.starts):
         rows += _start_evidence(start, rungs.bug, is_deciding=number == index)
     return tuple(rows)
