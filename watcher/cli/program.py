@@ -7,7 +7,7 @@ import typer
 import typer.main
 
 from watcher import __version__
-from watcher.cli import configuring, examining, holding, reading, trying, watching
+from watcher.cli import configuring, examining, holding, reading, storing, trying, watching
 from watcher.cli.call import Call
 
 
@@ -22,7 +22,7 @@ def build_program() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_globals)
-    for part in (watching, trying, holding, reading, examining, configuring):
+    for part in (watching, trying, holding, reading, examining, configuring, storing):
         part.add_to(app)
     return typer.main.get_command(app)
 

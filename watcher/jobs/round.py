@@ -75,6 +75,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     failed = announce(means, answer)
     publish(means, answer, started)
     if scheduled:
+        _retain(means)
         _ping(means)
     finished = means.clock.now()
     return Round(started, finished, looks, events, plan.changed, trials, answer, restored, left_to, interrupted, failed)
@@ -98,6 +99,15 @@ def _judge_again(means: Means) -> None:
         means.say(
             f"past trials were not judged again, by an error of the watcher itself: {type(error).__name__}: {error}"
         )
+
+
+def _retain(means: Means) -> None:
+    from watcher.jobs.retain import retain_daily
+
+    try:
+        retain_daily(means)
+    except StoreError as error:  # what is old may grow older: the next round tries again
+        means.say(f"nothing old was dropped: {error}")
 
 
 def _tried(means: Means, plan: Plan, scheduled: bool) -> tuple[tuple[Trial, ...], str | None, bool]:

@@ -1,6 +1,7 @@
 """Open the database, keep its schema current, and turn SQLite's troubles into sentences that say what to do."""
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ REVISION = "0004"
 """The newest migration; a test holds it equal to alembic's head, so that opening need not import alembic."""
 FILE_NAME = "watcher.db"
 BUSY_SECONDS = 10.0
+_WORTH_COMPACTING = 0.2
+"""Share of empty pages: rewriting the file takes as much room again meanwhile, and they are used again anyway."""
 _VERSION_TABLE = """
 CREATE TABLE alembic_version (
   version_num VARCHAR(32) NOT NULL,
@@ -72,8 +75,23 @@ class Store:
 
     def backup(self, target: Path) -> None:
         """Write a whole, consistent copy; `target` appears only once it is complete. Raises StoreError."""
-        with store_errors(self.path):
-            copy_database(self.path, target)
+        backup_database(self.path, target)
+
+    def compact(self) -> int:
+        """Give back to the disk what dropped rows left empty, where it is worth it; return how many bytes.
+
+        Raises StoreError, and then the database is as it was.
+        """
+        with store_errors(self.path), _closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
+            pages, empty, size = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            if empty < pages * _WORTH_COMPACTING:
+                return 0
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return int((pages - connection.execute("PRAGMA page_count").fetchone()[0]) * size)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -174,6 +192,22 @@ def _revision_of(engine: Engine) -> str | None:
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
+def copy_before(path: Path) -> Path:
+    """Return where the copy of a database is kept that this version migrated."""
+    return path.with_name(f"{path.name}.before-{REVISION}")
+
+
+def backup_database(path: Path, target: Path) -> None:
+    """Write a whole, consistent copy; `target` appears only once it is complete. Raises StoreError."""
+    try:
+        with store_errors(path):
+            copy_database(path, target)
+    except StoreError as error:
+        if "reason" in error.fields and error.message == _SENTENCES[sqlite3.SQLITE_FULL]:
+            raise StoreError("the disk is full where the backup goes", path=str(target)) from error
+        raise
+
+
 def copy_database(path: Path, target: Path) -> None:
     """Copy what is committed to `target`, by way of a neighbour that is renamed when it is whole."""
     partial = target.with_name(f"{target.name}.partial")
@@ -182,11 +216,29 @@ def copy_database(path: Path, target: Path) -> None:
         with _closing(sqlite3.connect(path)) as source, _closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, easy to carry away
+            _refuse_damage(copy, path)
         partial.replace(target)
+        _sync(target.parent)
     except OSError as error:
         raise StoreError("the backup could not be written", path=str(target), reason=error.strerror) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _refuse_damage(copy: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError where the copy is damaged: then so is the database, and nobody should rely on either."""
+    (told,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if told != "ok":
+        raise StoreError(_SENTENCES[sqlite3.SQLITE_CORRUPT], path=str(path), reason=told)
+
+
+def _sync(folder: Path) -> None:
+    """Force a rename to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def writing_engine(path: Path, foreign_keys: bool = True) -> Engine:

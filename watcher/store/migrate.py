@@ -9,7 +9,7 @@ from alembic.util import CommandError
 
 from watcher.config.place import shipped
 from watcher.errors import StoreError
-from watcher.store.database import REVISION, Transaction, copy_database, read_revision, writing_engine
+from watcher.store.database import REVISION, Transaction, copy_before, copy_database, read_revision, writing_engine
 
 
 def migrate(path: Path, target: str = "head") -> None:
@@ -27,7 +27,7 @@ def migrate(path: Path, target: str = "head") -> None:
                 return
             _refuse_the_unknown(found)
             if found is not None:
-                copy_database(path, path.with_name(f"{path.name}.before-{REVISION}"))
+                copy_database(path, copy_before(path))
             command.upgrade(alembic_config(connection), target)
             _check_keys(connection)
     finally:
