@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from watcher.model.container import Ailment, ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.container import Ailment, ContainerLook, ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import Poll, Traffic
 from watcher.model.notice import Message
@@ -156,6 +156,14 @@ class Host(Protocol):
         ...
 
     def state(self, container: str) -> ContainerState: ...
+
+    def look(self, container: str) -> ContainerLook | None:
+        """Return what it holds and what runs in it; None where it does not run."""
+        ...
+
+    def kill(self, container: str) -> None:
+        """End its main process as a crash would (SIGKILL), and do not wait; one that has ended stays so."""
+        ...
 
     def address(self, container: str, port: int) -> str:
         """Return the base URL at which this process reaches the engine."""

@@ -66,6 +66,27 @@ class HostContract:
         assert (ended.running, ended.exit_code) == (False, 0)
         assert not is_well(base)
 
+    def test_a_look_tells_memory_and_programs_until_it_is_killed(self, world: HostWorld) -> None:
+        container = world.host.start(world.healthy)
+        wait_for(lambda: is_well(world.host.address(container, HEALTH_PORT)))
+        first, second = world.host.look(container), world.host.look(container)
+        assert first is not None
+        assert second is not None
+        assert first.started == second.started
+        assert first.memory is None or first.memory > 10**6, "None where the kernel keeps no count"
+        assert any("vllm" in command for command in first.programs.values()), first.programs
+        assert first.programs == second.programs
+        for _ in range(2):  # safe at any time
+            world.host.kill(container)
+            wait_for(lambda: not world.host.state(container).running)
+        assert world.host.state(container).exit_code == 137
+        assert world.host.look(container) is None
+        again = world.host.start(world.healthy)
+        anew = world.host.look(again)
+        assert anew is not None
+        assert anew.started != first.started
+        world.host.remove_trial()
+
     def test_the_log_is_followed_to_the_end_of_the_container(self, world: HostWorld) -> None:
         container = world.host.start(world.failing)
         assert b"INTERNAL ASSERT FAILED" in b"".join(world.host.follow(container))

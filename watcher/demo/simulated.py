@@ -20,7 +20,15 @@ from watcher.demo.puller import FetchedImage, pull_image
 from watcher.demo.torch_build import ASSERTED, LIBRARY
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.device import jetpack_of
-from watcher.model.container import Ailment, ContainerSpec, ContainerState, LaidFiles, LocalImage, OwedService
+from watcher.model.container import (
+    Ailment,
+    ContainerLook,
+    ContainerSpec,
+    ContainerState,
+    LaidFiles,
+    LocalImage,
+    OwedService,
+)
 from watcher.model.device import DeviceFacts, DeviceState, ThermalZone, TripPoint
 from watcher.model.trial import ServiceReport, ServiceState
 from watcher.ports import NotePull, Reader, ReportProgress, is_wanted
@@ -28,6 +36,7 @@ from watcher.ports import NotePull, Reader, ReportProgress, is_wanted
 GB = 10**9
 TRIAL = "watcher-trial"
 _LINE_PAUSE = 0.03
+_ENGINE_MEMORY = 4 * GB
 
 
 @dataclass(slots=True)
@@ -94,7 +103,7 @@ class SimulatedHost:
             jetpack=jetpack_of(self.device_state.l4t),
             architecture="arm64",
             memory_total=total,
-            memory_available=total - used - (4 * GB if self._trial_runs() else 0),
+            memory_available=total - used - (_ENGINE_MEMORY if self._trial_runs() else 0),
             swap_total=8 * GB,
             swap_free=8 * GB,
             nvmap_used=sum(service.memory for service in self.services.values() if service.running),
@@ -201,6 +210,16 @@ class SimulatedHost:
         if self.trial is None or self.trial.id != container:
             return ContainerState(exists=False)
         return ContainerState(exists=True, running=not self.trial.over.is_set(), exit_code=self.trial.exit_code)
+
+    def look(self, container: str) -> ContainerLook | None:
+        if not self.state(container).running:
+            return None
+        return ContainerLook(container, _ENGINE_MEMORY, {1: "vllm serve"})
+
+    def kill(self, container: str) -> None:
+        if self.trial is not None and self.trial.id == container:
+            self.trial.killed = True
+            self.trial.stopping.set()
 
     def address(self, container: str, port: int) -> str:  # noqa: ARG002
         """Return where the stub serves; `port` is a container's own, here each has another one on loopback."""

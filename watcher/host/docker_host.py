@@ -8,6 +8,7 @@ from watcher.config.settings import DeviceSection
 from watcher.host.ailments import ailment_of
 from watcher.host.clock import SystemClock
 from watcher.host.command_services import Words
+from watcher.host.container_look import look_at
 from watcher.host.device import read_device
 from watcher.host.engine import Engine
 from watcher.host.gpu_users import gpu_users
@@ -16,7 +17,7 @@ from watcher.host.images import Images
 from watcher.host.own_container import own_container
 from watcher.host.services import Services
 from watcher.host.trial_container import TrialContainer
-from watcher.model.container import Ailment, ContainerSpec, ContainerState, LocalImage, OwedService
+from watcher.model.container import Ailment, ContainerLook, ContainerSpec, ContainerState, LocalImage, OwedService
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import ServiceReport
 from watcher.ports import NotePull, Reader, ReportProgress
@@ -95,6 +96,12 @@ class DockerHost:
 
     def state(self, container: str) -> ContainerState:
         return self._trial.state(container)
+
+    def look(self, container: str) -> ContainerLook | None:
+        return look_at(self._engine, container)
+
+    def kill(self, container: str) -> None:
+        self._trial.kill(container)
 
     def address(self, container: str, port: int) -> str:
         return self._trial.address(container, port)

@@ -107,6 +107,13 @@ class TrialContainer:
             self._engine.api.stop(container, timeout=math.ceil(grace_seconds))
         return self.state(container)
 
+    def kill(self, container: str) -> None:
+        """Send SIGKILL to the main process; with an init before it, the kernel ends the rest."""
+        if not self.state(container).running:
+            return
+        with asking("the trial container could not be killed", container=container[:12]):
+            self._engine.api.kill(container, "SIGKILL")
+
     def remove(self) -> None:
         """Kill and remove whatever stands under the trial's name or label, then the network."""
         with asking("the trial container could not be removed"):

@@ -82,6 +82,21 @@ class ContainerState:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerLook:
+    """A container that runs, at one moment.
+
+    Attributes:
+        started: changes with each start of the container, by whoever's hand.
+        memory: bytes that it holds, without the file cache that it could give back; None where that cannot be seen.
+        programs: command by process id, of the main process and its descendants; empty where that cannot be seen.
+    """
+
+    started: str
+    memory: int | None = None
+    programs: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class OwedService:
     """A service that was, or is about to be, stopped: all that is needed to bring it back.
 

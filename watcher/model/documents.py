@@ -103,6 +103,9 @@ def acceptance_document(seen: Acceptance) -> Document:
         "streams": seen.streams,
         "metrics": seen.metrics,
         "stable_seconds": seen.stable_seconds,
+        "restarts": seen.restarts,
+        "memory_per_hour": seen.memory_per_hour,
+        "memory_lasts_seconds": seen.memory_lasts_seconds,
         "level": seen.level,
     }
 

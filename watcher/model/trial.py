@@ -168,6 +168,11 @@ class Acceptance:
         p95_seconds: 95 % of the answers came within so long (nearest rank), asked one after another.
         answers: how many answers `p95_seconds` is taken from.
         metrics: how many kinds of metrics the engine shows, by Prometheus' route or in its answers.
+        stable_seconds: how long it was watched without a restart, since it was ready or since the last one.
+        restarts: how often it, or a program of it, was seen to have started over meanwhile.
+        memory_per_hour: bytes by which its memory grew an hour, in the second half of that time.
+        memory_lasts_seconds: after so long that growth would use up what the device has left; None where it is no
+            growth, or would take a day.
     """
 
     completion: bool = False
@@ -180,6 +185,19 @@ class Acceptance:
     level: str = "none"
     answers: int | None = None
     metrics: int | None = None
+    restarts: int | None = None
+    memory_per_hour: int | None = None
+    memory_lasts_seconds: int | None = None
+
+    @property
+    def trouble_texts(self) -> tuple[str, ...]:
+        """Return for a person what speaks against its being stable."""
+        told = []
+        if self.restarts:
+            told.append(f"started over {self.restarts} times while it was watched")
+        if self.memory_lasts_seconds is not None:
+            told.append(f"its memory grows and would be used up in {self.memory_lasts_seconds / 3600:.1f} h")
+        return tuple(told)
 
     @property
     def latency_text(self) -> str | None:

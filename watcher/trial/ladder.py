@@ -51,10 +51,17 @@ def _stretch(seen: Acceptance) -> tuple[str, ...]:
 
 
 def _stable(seen: Acceptance, seconds: int, span: str) -> list[str]:
+    if seen.stable_seconds is not None and seen.memory_lasts_seconds is not None:
+        hours = seen.memory_lasts_seconds / HOUR
+        return [_told(f"stable for {span}", f"its memory grows, and would be used up in {hours:.1f} h")]
     if seen.stable_seconds is not None and seen.stable_seconds >= seconds:
         return []
-    measured = None if seen.stable_seconds is None else f"{seen.stable_seconds} s"
+    measured = None if seen.stable_seconds is None else f"{seen.stable_seconds} s{_since(seen.restarts)}"
     return [f"{_told(f'stable for {span}', measured)}, use --soak {span}"]
+
+
+def _since(restarts: int | None) -> str:
+    return f" since the last of {restarts} restarts" if restarts else ""
 
 
 def _phrases(seen: Acceptance, of_32: int) -> list[str]:

@@ -26,8 +26,9 @@ from watcher.trial.order import Order, engine_spec
 from watcher.trial.overlaying import Laying
 from watcher.trial.probe_run import ProbeRun
 from watcher.trial.running import Running
-from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_of_device
+from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
 from watcher.trial.surroundings import Surroundings
+from watcher.trial.watching import Watching
 from watcher.verdict.judge import StartSeen, may_another_profile_help
 from watcher.verdict.scan import scan
 
@@ -274,18 +275,16 @@ class Stages:
 
     def soak(self) -> Event:
         """Watch the engine for as long as was asked; it counts from readiness on."""
-        begun = self.clock.monotonic()
-        ends = begun + (self.order.soak.total_seconds() if self.order.ends_a_profile(self.next_start) else 0)
         running = self._started()
         running.seen = replace(running.seen, stage=Stage.SOAK)
-        while self.clock.monotonic() < ends:
-            self._give_way()
-            if (dead := self._still_well()) is not None:
+        if self.order.soak and self.order.ends_a_profile(self.next_start):
+            watching = Watching(self.host, running.container, self.order.engine.memory, self.clock, self.order.soak)
+            if (dead := watching.to_its_end(self._give_way, self._still_well)) is not None:
                 return dead
-            self.clock.sleep(min(5.0, max(0.0, ends - self.clock.monotonic())))
-        if self.order.soak and self.seen.acceptance and self.order.ends_a_profile(self.next_start):
-            steady = replace(self.seen.acceptance, stable_seconds=int(self.clock.monotonic() - begun))
-            self.seen.acceptance = replace(steady, level=reached_level(steady))
+            if self.seen.acceptance:
+                steady = watching.measured(self.seen.acceptance)
+                self.seen.acceptance = replace(steady, level=reached_level(steady))
+                self.seen.extra += map(seen_in_acceptance, watching.told())
         return self._after_start(works=True) or (self._keep() if self.order.keep else Passed())
 
     def _keep(self) -> Event:
