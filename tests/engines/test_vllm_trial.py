@@ -91,6 +91,7 @@ def test_profiles_are_gone_through_until_one_works_which_proves_nothing_about_th
     accepted = trial["acceptance"]
     assert (accepted["completion"], accepted["streams"], accepted["tool_call"]) == (True, True, True)
     said = [row["text"] for row in trial["evidence"] if row["rung"] == "acceptance"]
+    _assert_figures(accepted, said)
     assert any("add_to_list" in text and "milk" in text for text in said), said
     assert document["answer"]["bring_up"] == "works"
     _assert_given_back(scene, trial)
@@ -133,6 +134,20 @@ def _tried(scene: Scene) -> dict[str, Any]:
     assert running.returncode == 0, f"exit {running.returncode}\n{said}\n{trouble}"
     document: dict[str, Any] = json.loads(said)
     return document
+
+
+def _assert_figures(accepted: dict[str, Any], said: list[str]) -> None:
+    """Hold that all phrases were asked and told with their n and interval; how many are right is the tiny model's."""
+    assert accepted["phrases"]["total"] == 32, said
+    assert 0 <= accepted["phrases"]["passed"] <= 32
+    accuracy = accepted["tool_accuracy"]
+    assert accuracy["n"] == 68
+    assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1
+    assert accuracy["low"] < accuracy["high"]
+    assert accepted["answers"] == 72
+    assert accepted["p95_seconds"] > 0
+    assert accepted["metrics"] > 20, "vLLM shows more than a hundred kinds on /metrics"
+    assert f"metrics: {accepted['metrics']} kinds" in said
 
 
 def _assert_evidence_is_in_the_log(scene: Scene, trial: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 MODE = os.environ.get("STUB_MODE", "healthy")
 SIZE = 2_000_000_000
 WORDS = ("Hello", " from", " the", " stand-in", ".")
-loaded: set[str] = set()
+loaded: list[str] = []
 
 
 def say(text: str) -> None:
@@ -33,6 +33,12 @@ def has_model(name: str) -> bool:
     model, _, tag = name.partition(":")
     folder = Path(os.environ.get("OLLAMA_MODELS", "/root/.ollama/models")) / "manifests" / "registry.ollama.ai"
     return (folder / "library" / model / (tag or "latest")).is_file()
+
+
+def known_models() -> list[str]:
+    """Return the names of the models whose manifests lie there, as the real one lists them."""
+    library = Path(os.environ.get("OLLAMA_MODELS", "/root/.ollama/models")) / "manifests/registry.ollama.ai/library"
+    return sorted(f"{file.parent.name}:{file.name}" for file in library.glob("*/*"))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_json({"version": "0.0.0"})
             case "/api/ps":
                 self.send_json({"models": [self.row(name) for name in loaded]})
+            case "/api/tags":
+                self.send_json({"models": [{"name": name, "model": name, "size": SIZE} for name in known_models()]})
             case _:
                 self.send(404, b"404 page not found", "text/plain")
 
@@ -68,7 +76,8 @@ class Handler(BaseHTTPRequestHandler):
             say('msg="model requires more system memory (5.1 GiB) than is available (1.2 GiB)"')
             self.send_json({"error": "model requires more system memory (5.1 GiB) than is available (1.2 GiB)"}, 500)
         else:
-            loaded.add(name)
+            loaded.append(name) if name not in loaded else None
+            del loaded[: -int(os.environ.get("OLLAMA_MAX_LOADED_MODELS", "3"))]
             self.answer(name, ask)
 
     def answer(self, name: str, ask: dict[str, Any]) -> None:

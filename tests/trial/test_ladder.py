@@ -51,3 +51,28 @@ def test_the_target_is_met_by_figures_alone() -> None:
     assert (reached_level(seen), lacking(seen, "target")) == ("target", ())
     assert reached_level(replace(seen, tool_accuracy=Score(64, 68))) == "minimum"
     assert reached_level(replace(seen, p95_seconds=None)) == "minimum", "not measured is not met"
+
+
+def test_stretch_is_met_where_all_of_it_was_seen() -> None:
+    target = Acceptance(True, True, True, Score(28, 32), Score(65, 68), 2.9, 24 * HOUR, answers=72, metrics=9)
+    seen = replace(target, multi_model=False, noticed_seconds=0.2, ready_again_seconds=12.0)
+    assert (reached_level(seen), lacking(seen, "stretch")) == ("stretch", ()), (
+        "an engine of one model meets it as it is"
+    )
+    assert reached_level(replace(seen, multi_model=True)) == "target"
+    assert lacking(replace(seen, multi_model=True, models_loaded=1), "stretch") == (
+        "several models loaded, where the engine can: 1 of 2",
+    )
+    assert reached_level(replace(seen, multi_model=True, models_loaded=2)) == "stretch"
+    assert lacking(replace(seen, ready_again_seconds=None), "stretch") == (
+        "recovery noticed and told: noticed after 0.2 s, not ready again",
+    )
+
+
+def test_growing_memory_and_restarts_are_not_stable() -> None:
+    seen = Acceptance(True, True, True, Score(28, 32), Score(65, 68), 2.9, 24 * HOUR, answers=72)
+    grows = replace(seen, memory_lasts_seconds=9 * HOUR)
+    assert reached_level(grows) == "none"
+    assert lacking(grows, "minimum") == ("stable for 1h: its memory grows, and would be used up in 9.0 h",)
+    loops = replace(seen, stable_seconds=40, restarts=7)
+    assert lacking(loops, "minimum") == ("stable for 1h: 40 s since the last of 7 restarts, use --soak 1h",)

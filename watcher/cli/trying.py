@@ -32,7 +32,9 @@ def trial_run(
     soak: Annotated[str | None, typer.Option("--soak", help="Watch a working engine for so long, such as 1h.")] = None,
     level: Annotated[
         Literal["minimum", "target", "stretch"] | None,
-        typer.Option("--level", help="Acceptance level whose open criteria the report names."),
+        typer.Option(
+            "--level", help="Acceptance level whose open criteria the report names; stretch ends the engine once, too."
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave an engine that works running until `watcher restore`.")

@@ -92,7 +92,7 @@ def _figures(seen: Acceptance) -> Iterator[str]:
         yield latency
     stable = seen.stable_seconds
     yield "stability not measured" if stable is None else f"stable for {age(timedelta(seconds=stable))}"
-    yield from seen.trouble_texts
+    yield from seen.further_texts
 
 
 def _away(trial: Trial) -> str:

@@ -106,6 +106,10 @@ def acceptance_document(seen: Acceptance) -> Document:
         "restarts": seen.restarts,
         "memory_per_hour": seen.memory_per_hour,
         "memory_lasts_seconds": seen.memory_lasts_seconds,
+        "multi_model": seen.multi_model,
+        "models_loaded": seen.models_loaded,
+        "noticed_seconds": seen.noticed_seconds,
+        "ready_again_seconds": seen.ready_again_seconds,
         "level": seen.level,
     }
 

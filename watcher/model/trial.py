@@ -173,6 +173,10 @@ class Acceptance:
         memory_per_hour: bytes by which its memory grew an hour, in the second half of that time.
         memory_lasts_seconds: after so long that growth would use up what the device has left; None where it is no
             growth, or would take a day.
+        multi_model: the engine can hold several models; like all that follows, asked only for the level `stretch`.
+        models_loaded: how many of two models that both answered were loaded at once.
+        noticed_seconds: after so long its death, by our hand, was noticed.
+        ready_again_seconds: after so long it was started again, ready, and answered as before.
     """
 
     completion: bool = False
@@ -188,15 +192,25 @@ class Acceptance:
     restarts: int | None = None
     memory_per_hour: int | None = None
     memory_lasts_seconds: int | None = None
+    multi_model: bool | None = None
+    models_loaded: int | None = None
+    noticed_seconds: float | None = None
+    ready_again_seconds: float | None = None
 
     @property
-    def trouble_texts(self) -> tuple[str, ...]:
-        """Return for a person what speaks against its being stable."""
+    def further_texts(self) -> tuple[str, ...]:
+        """Return for a person what speaks against its being stable, and what `stretch` alone asks for."""
         told = []
         if self.restarts:
             told.append(f"started over {self.restarts} times while it was watched")
         if self.memory_lasts_seconds is not None:
             told.append(f"its memory grows and would be used up in {self.memory_lasts_seconds / 3600:.1f} h")
+        if self.models_loaded is not None:
+            told.append(f"{self.models_loaded} of 2 models loaded at once")
+        if self.noticed_seconds is not None:
+            back = self.ready_again_seconds
+            then = "not ready again" if back is None else f"ready again after {back:.1f} s"
+            told.append(f"its death noticed after {self.noticed_seconds:.1f} s, {then}")
         return tuple(told)
 
     @property

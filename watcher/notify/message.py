@@ -236,7 +236,7 @@ def _measured(seen: Acceptance) -> str:
         parts.append(latency)
     stable = seen.stable_seconds
     parts.append("stability not measured" if stable is None else f"stable for {span(timedelta(seconds=stable))}")
-    return ", ".join((*parts, *seen.trouble_texts))
+    return ", ".join((*parts, *seen.further_texts))
 
 
 def _given_back(trial: Trial) -> Iterator[str]:

@@ -17,15 +17,17 @@ class Piece:
 
 
 class Dialect(Protocol):
-    """`route` takes questions; `loaded_route` tells where the model lies, `metrics_route` has Prometheus' text.
+    """`route` takes questions; `loaded_route` tells where models lie, `metrics_route` has Prometheus' text.
 
-    Each of the two is None where the engine has no such route.
+    `models_route` lists the models that it has. Each of the three is None where the engine has no such route.
     """
 
     @property
     def route(self) -> str: ...
     @property
     def loaded_route(self) -> str | None: ...
+    @property
+    def models_route(self) -> str | None: ...
     @property
     def metrics_route(self) -> str | None: ...
     @property
@@ -45,6 +47,7 @@ class OpenAI:
 
     route = "/v1/chat/completions"
     loaded_route = None
+    models_route = None
     metrics_route = "/metrics"
     closing = "[DONE]"
 
@@ -78,6 +81,7 @@ class Ollama:
 
     route = "/api/chat"
     loaded_route = "/api/ps"
+    models_route = "/api/tags"
     metrics_route = None
     closing = '"done": true'
 
@@ -107,17 +111,33 @@ def dialect_of(api: Literal["openai", "ollama"]) -> Dialect:
     assert_never(api)
 
 
+def models_in(body: Table) -> tuple[str, ...]:
+    """Return the models that Ollama's `/api/tags` or `/api/ps` names, the smallest first."""
+    named = [(row.get("size"), row.get("name")) for row in _rows(body)]
+    sized = [(size if isinstance(size, int) else 0, name) for size, name in named if isinstance(name, str) and name]
+    return tuple(_untagged(name) for _, name in sorted(sized))
+
+
+def is_same_model(one: str, other: str) -> bool:
+    return _untagged(one) == _untagged(other)
+
+
 def where_it_lies(body: Table, model: str) -> str | None:
     """Return a sentence when Ollama's `/api/ps` shows the model outside the GPU's memory, wholly or in part."""
-    rows = body.get("models")
-    ours = (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else iter(())
-    row = next((row for row in ours if model in (row.get("name"), row.get("model"), _untagged(row.get("name")))), None)
+    row = next(
+        (row for row in _rows(body) if model in (row.get("name"), row.get("model"), _untagged(row.get("name")))), None
+    )
     size, on_gpu = (row.get("size"), row.get("size_vram")) if row else (None, None)
     if not isinstance(size, int) or not isinstance(on_gpu, int) or size <= 0 or on_gpu >= size:
         return None
     if on_gpu <= 0:
         return "the engine fell back to the CPU: nothing of the model is in the GPU's memory"
     return f"the engine runs in part on the CPU: {100 * on_gpu // size} % of the model is in the GPU's memory"
+
+
+def _rows(body: Table) -> list[Table]:
+    rows = body.get("models")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _untagged(name: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from watcher.model.suite import Tool
-from watcher.trial.dialects import Dialect, OpenAI, where_it_lies
+from watcher.trial.dialects import Dialect, OpenAI, is_same_model, models_in, where_it_lies
 from watcher.trial.metrics import figures_in, metric_names
 from watcher.trial.phrases import Heard, heard, shown_call
 
@@ -88,9 +88,9 @@ class EngineClient:
         except httpx.HTTPError:
             return False
 
-    def complete(self) -> Reply:
-        """Ask for one plain answer; any text will do."""
-        body = self._asked(self._dialect.question(self.model, PLAIN, 16))
+    def complete(self, model: str | None = None) -> Reply:
+        """Ask for one plain answer, of another model than the engine's own where one is named; any text will do."""
+        body = self._asked(self._dialect.question(model or self.model, PLAIN, 16))
         if isinstance(body, str):
             return Reply(False, body)
         self._figures = figures_in(body)
@@ -151,6 +151,19 @@ class EngineClient:
             return None
         body = self._answered("GET", self._dialect.loaded_route)
         return None if isinstance(body, str) else where_it_lies(body, self.model)
+
+    def other_models(self) -> tuple[str, ...]:
+        """Return the further models that the engine has, the smallest first."""
+        return tuple(name for name in self._models(self._dialect.models_route) if not is_same_model(name, self.model))
+
+    def loaded_among(self, models: Sequence[str]) -> tuple[str, ...]:
+        """Return which of some models are loaded now."""
+        loaded = self._models(self._dialect.loaded_route)
+        return tuple(model for model in models if any(is_same_model(model, name) for name in loaded))
+
+    def _models(self, route: str | None) -> tuple[str, ...]:
+        body = "there is no such route" if route is None else self._answered("GET", route)
+        return () if isinstance(body, str) else models_in(body)
 
     def _asked(self, question: dict[str, Any]) -> dict[str, Any] | str:
         return self._answered("POST", self._dialect.route, question)

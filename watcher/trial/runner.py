@@ -6,6 +6,7 @@ program leaves nothing that `watcher restore`, the next start, or Docker itself 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from watcher.errors import HostError, Refused, StoreError, WatcherError
 from watcher.host.kept import kept_out
@@ -24,6 +25,7 @@ from watcher.trial.order import Order
 from watcher.trial.restoring import WayBack
 from watcher.trial.seen import Seen, as_record, seen_in_acceptance, with_verdict
 from watcher.trial.stages import ServiceBack, Stages, Withdrawn
+from watcher.trial.stretching import Stretch
 
 _OWN_DEADLINES = {Stage.PREFLIGHT: 60.0}
 
@@ -48,7 +50,10 @@ class Runner:
         seen = Seen(self.order.bug, gpu_failures=self.order.gpu_failures, earlier=self.order.earlier)
         figures = Figures(self.order, self.clock, seen, self.display)
         control = ControlRun(self.order, self.host, seen, self.display)
-        stages = Stages(self.order, trial, self.host, self.clock, seen, self.notebook, self.display, figures, control)
+        stretch = Stretch(self.order, self.host, self.clock, seen, self.display)
+        stages = Stages(
+            self.order, trial, self.host, self.clock, seen, self.notebook, self.display, figures, control, stretch
+        )
         way_back = WayBack(self.host, self.clock)
         with Interrupts() as interrupts:
             try:
@@ -109,6 +114,8 @@ class Runner:
         except DeadlinePassed as rung:
             if stage is Stage.TEARDOWN:
                 return self._torn_down(stages)
+            if stages.stretch.is_under_way:
+                return stages.stretch.give_up(str(rung))
             if rung.whole_trial and stages.figures.measuring is not None:
                 return Enough()  # the engine works, and only figures are missing
             if late is not None:
@@ -118,11 +125,15 @@ class Runner:
         except ServiceBack as back:
             return self._ended(stage, Failed(f"{back} runs again; the trial gave way"))
         except Refused as refused:
+            if stages.stretch.is_under_way and stage is not Stage.TEARDOWN:
+                return stages.stretch.give_up(str(refused))
             stages.trial = replace(stages.trial, retry_at=refused.retry_at)
             return self._ended(stage, Failed(str(refused), Outcome.REFUSED))
         except WatcherError as error:
             if self.notebook.is_withdrawn():  # it broke because `restore` took the container away
                 return self._withdrawn(stage)
+            if stages.stretch.is_under_way and stage is not Stage.TEARDOWN:
+                return stages.stretch.give_up(str(error))
             return self._ended(stage, Failed(str(error)))
         except Exception as error:  # noqa: BLE001  a bug of ours: the way back comes first, the caller raises it then
             self.bug_of_ours = error
@@ -172,7 +183,8 @@ class Runner:
 
     def _seconds(self, stage: Stage) -> float:
         if stage is Stage.SOAK:
-            return self.order.soak.total_seconds() + 60
+            asked = self.order.trial.timeouts.accept if self.order.level == "stretch" else timedelta(0)
+            return (self.order.soak + asked).total_seconds() + 60
         if stage in _OWN_DEADLINES:
             return _OWN_DEADLINES[stage]
         seconds: float = getattr(self.order.trial.timeouts, stage.value).total_seconds()

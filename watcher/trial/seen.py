@@ -151,12 +151,12 @@ def seen_of_device(text: str) -> Evidence:
     return Evidence(Rung.BRING_UP, text)
 
 
-def remarks_on(engine: EngineSettings) -> tuple[Evidence, ...]:
+def remarks_on(engine: EngineSettings, asks_several: bool) -> tuple[Evidence, ...]:
     """Return what a reader of the report should know of an engine, whatever came out."""
     told = []
     if engine.experimental:
         told.append(f"{engine.title} is experimental: little is known of it on a Jetson")
-    if engine.multi_model:
+    if engine.multi_model and not asks_several:
         told.append(f"{engine.title} can hold several models at once; one was tried")
     return tuple(Evidence(Rung.BRING_UP, text) for text in told)
 

@@ -27,6 +27,7 @@ from watcher.trial.overlaying import Laying
 from watcher.trial.probe_run import ProbeRun
 from watcher.trial.running import Running
 from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
+from watcher.trial.stretching import Stretch
 from watcher.trial.surroundings import Surroundings
 from watcher.trial.watching import Watching
 from watcher.verdict.judge import StartSeen, may_another_profile_help
@@ -62,6 +63,7 @@ class Stages:
     display: Display
     figures: Figures
     control: ControlRun
+    stretch: Stretch
     running: Running | None = None
     client: EngineClient | None = None
     next_start: int = 0
@@ -217,9 +219,11 @@ class Stages:
         return f"{said}; starts that failed on the GPU on this boot: {failures}" if failures else said
 
     def start(self) -> Event:
-        profile = self.order.planned_starts[self.next_start]
-        number, self.next_start = self.next_start, self.next_start + 1
-        self.seen.extra += (*remarks_on(self.order.engine), *allowed_beyond(profile))
+        if not self.stretch.is_under_way:  # else the one that worked is started once more
+            self.next_start += 1
+        profile, number = self.order.planned_starts[self.next_start - 1], len(self.seen.starts)
+        asks_several = self.order.level == "stretch"
+        self.seen.extra += (*remarks_on(self.order.engine, asks_several), *allowed_beyond(profile))
         log_name = f"logs/trial-{self.trial.id}/start-{number}.log.gz"
         seen = StartSeen(
             profile=profile.name,
@@ -235,7 +239,7 @@ class Stages:
         except CannotStart as error:
             self.seen.starts.append(replace(seen, cannot_execute=str(error)))
             self.seen.logs.append(None)
-            return Failed(f"the engine cannot be executed: {error.message}", Outcome.VERDICT)
+            return self._failed(f"the engine cannot be executed: {error.message}")
         log = EngineLog(self.order.data_dir / log_name, self.host.follow(container), self.display.engine_log)
         self.running = Running(container, log.start(), log_name, replace(seen, stage=Stage.READY))
         return Passed()
@@ -260,6 +264,8 @@ class Stages:
         """Ask what decides whether the engine works; then, in most of the `seconds` of this stage, take the figures."""
         until = self.clock.monotonic() + _FIGURES_SHARE * seconds
         running, client = self._started(), self._client()
+        if self.stretch.is_under_way:
+            return Passed() if self.stretch.came_back(running, client) else Enough()
         if (failure := running.answers(client, self.seen)) is not None:
             return self.over(failure)
         if self.order.ends_a_profile(self.next_start):
@@ -277,6 +283,8 @@ class Stages:
         """Watch the engine for as long as was asked; it counts from readiness on."""
         running = self._started()
         running.seen = replace(running.seen, stage=Stage.SOAK)
+        if self.stretch.is_under_way:
+            return self._last()
         if self.order.soak and self.order.ends_a_profile(self.next_start):
             watching = Watching(self.host, running.container, self.order.engine.memory, self.clock, self.order.soak)
             if (dead := watching.to_its_end(self._give_way, self._still_well)) is not None:
@@ -285,7 +293,18 @@ class Stages:
                 steady = watching.measured(self.seen.acceptance)
                 self.seen.acceptance = replace(steady, level=reached_level(steady))
                 self.seen.extra += map(seen_in_acceptance, watching.told())
-        return self._after_start(works=True) or (self._keep() if self.order.keep else Passed())
+        return self._after_start(works=True) or self._stretched() or self._last()
+
+    def _stretched(self) -> Event | None:
+        """Return Again where the engine was ended to be started once more; None where no more is asked of it."""
+        if not self.stretch.is_due:
+            return None
+        self.stretch.begin(self._started(), self._client())
+        self.close_start()
+        return Again()
+
+    def _last(self) -> Event:
+        return self._keep() if self.order.keep else Passed()
 
     def _keep(self) -> Event:
         """Close the books of the engine that works, and leave it running; its log is judged as far as it came."""
@@ -330,7 +349,12 @@ class Stages:
         closed = self.seen.starts[-1]
         if closed.exit_code is None and not closed.ended_by_us:  # it was on its way out when it was looked at above
             raise HostError(_GONE)
-        return self._after_start(works=False) or Failed(reason, Outcome.VERDICT)
+        return self._failed(reason, next_may_help=True)
+
+    def _failed(self, reason: str, next_may_help: bool = False) -> Event:
+        if self.stretch.is_under_way:
+            return self.stretch.give_up(reason)
+        return (self._after_start(works=False) if next_may_help else None) or Failed(reason, Outcome.VERDICT)
 
     def _after_start(self, works: bool) -> Event | None:
         """Return Again when another start is due: a repeat of this profile, or the next one after a failure."""
@@ -350,6 +374,8 @@ class Stages:
         if (running := self.running) is None:
             return
         ended_by_us, after = self._end_engine(running)
+        if running.container == self.stretch.ended:
+            ended_by_us, after = True, replace(after, oom_killed=False)
         running.log.finish()
         reading = scan(read_log(running.log.path))
         self.running = None  # only now: an interrupted call is made once more
