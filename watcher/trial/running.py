@@ -1,8 +1,12 @@
 """The start that is under way, and the first questions that decide whether it works."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
+from watcher.errors import HostError
+from watcher.model.container import ContainerState
 from watcher.model.trial import Acceptance
+from watcher.ports import Display, Host
 from watcher.trial.engine_log import EngineLog
 from watcher.trial.exchange import EngineClient
 from watcher.trial.ladder import reached_level
@@ -18,6 +22,17 @@ class Running:
     log: EngineLog
     log_name: str
     seen: StartSeen
+
+    def end(self, host: Host, grace: timedelta, display: Display) -> tuple[bool, ContainerState]:
+        """Return whether we ended it, and how it stood; a lost daemon takes nothing of what was seen before."""
+        try:
+            state = host.state(self.container)
+            if not state.running:
+                return False, state
+            return True, host.signal(self.container, grace.total_seconds())
+        except HostError as error:
+            display.say(f"the end of the engine was not seen: {error}")
+            return True, ContainerState(exists=False)
 
     def answers(self, client: EngineClient, trial: Seen) -> str | None:
         """Ask for an answer, a streamed one and, where declared, a tool call; return why the engine fails, or None."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from watcher.artifacts.inspect import read_static
 from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
 from watcher.host.owed import write_debt
-from watcher.model.container import ContainerState, Debt, KeptEngine, LocalImage
+from watcher.model.container import Debt, KeptEngine, LocalImage
 from watcher.model.device import DeviceFacts
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
@@ -373,7 +373,7 @@ class Stages:
         """End the engine that runs, read its log, keep what was seen. Safe to call when none runs."""
         if (running := self.running) is None:
             return
-        ended_by_us, after = self._end_engine(running)
+        ended_by_us, after = running.end(self.host, self.order.engine.stop_grace, self.display)
         if running.container == self.stretch.ended:
             ended_by_us, after = True, replace(after, oom_killed=False)
         running.log.finish()
@@ -393,17 +393,6 @@ class Stages:
             self.client.close()
             self.client = None
         self.host.remove_trial()
-
-    def _end_engine(self, running: Running) -> tuple[bool, ContainerState]:
-        """Return whether we ended it, and how it stood; a lost daemon takes nothing of what was seen before."""
-        try:
-            state = self.host.state(running.container)
-            if not state.running:
-                return False, state
-            return True, self.host.signal(running.container, self.order.engine.stop_grace.total_seconds())
-        except HostError as error:
-            self.display.say(f"the end of the engine was not seen: {error}")
-            return True, ContainerState(exists=False)
 
     def teardown(self) -> Event:
         """End the engine, or whatever of the trial still runs."""
