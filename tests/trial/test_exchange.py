@@ -14,7 +14,7 @@ import pytest
 
 from tests.real.ports import free_port
 from tests.real.web import Reply, running_web
-from watcher.trial.dialects import dialect_of, where_it_lies
+from watcher.trial.dialects import dialect_of, is_same_model, models_in, where_it_lies
 from watcher.trial.exchange import EngineClient
 
 PROGRAM = Path(__file__).parents[1] / "real" / "stub_program.py"
@@ -156,3 +156,34 @@ def test_an_answer_without_an_end_is_cut_off(api: Literal["openai", "ollama"]) -
 def test_where_ollama_says_that_a_model_lies(row: dict[str, object], told: str | None) -> None:
     said = where_it_lies({"models": [row]}, "m")
     assert (said is None) if told is None else (said is not None and told in said)
+
+
+def test_the_models_of_an_ollama_are_named_the_smallest_first() -> None:
+    rows: list[object] = [
+        {"name": "big:70b", "size": 40},
+        {"name": "small:latest", "size": 2},
+        {"name": "", "size": 1},
+        {"size": 1},
+        {"name": ["x"], "size": 1},
+        "small",
+        None,
+        {"name": "unsized", "size": "?"},
+    ]
+    assert models_in({"models": rows}) == ("unsized", "small", "big:70b")
+    assert models_in({}) == models_in({"models": 3}) == ()
+    assert is_same_model("small", "small:latest")
+    assert not is_same_model("small", "small:3b")
+
+
+def test_other_models_and_loaded_ones_are_asked_for_on_their_routes() -> None:
+    tags = {"models": [{"name": "m:latest", "size": 3}, {"name": "other:1b", "size": 2}]}
+    with running_web() as web:
+        bodies = {"/api/tags": tags, "/api/ps": {"models": [{"name": "m:latest", "size": 3}]}}
+        web.fallback = lambda request: Reply(200, json.dumps(bodies[request.path]).encode())
+        client = EngineClient(web.url, MODEL, "/", dialect_of("ollama"))
+        assert client.other_models() == ("other:1b",)
+        assert client.loaded_among((MODEL, "other:1b")) == (MODEL,)
+        client.close()
+        plain = EngineClient(web.url, MODEL, "/")
+        assert (plain.other_models(), plain.loaded_among((MODEL,))) == ((), ()), "no such routes"
+        plain.close()
