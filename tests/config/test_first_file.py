@@ -119,7 +119,7 @@ def test_mounts_lose_what_a_trial_must_not_have() -> None:
     )
     found = adopt(service("m", mounts=mounts), PRESETS["vllm"], {"/not/there"})
     assert found.mounts == ["/home/me/models:/models"]
-    assert found.unresolved == [mounts[3]]
+    assert found.unresolved == [("hub", "THAT-PATH:/root/.cache")]
     assert "/root/.cache" not in (found.writable or ()), "a path cannot be in memory and mounted"
     assert ["Docker socket" in told or "/not/there" in told for told in found.remarks] == [True, True]
 
@@ -128,6 +128,9 @@ def test_ollama_gets_its_models_and_not_its_keys() -> None:
     mount = ServiceMount("bind", "/var/lib/ollama", "/root/.ollama")
     found = adopted("serve", engine="ollama", image="ollama/ollama", mounts=(mount,))
     assert found.mounts == ["/var/lib/ollama/models:/data/models/ollama/models"]
+    volume = ServiceMount("volume", "ollama", "/root/.ollama")
+    found = adopted("serve", engine="ollama", image="ollama/ollama", mounts=(volume,))
+    assert found.unresolved == [("ollama", "THAT-PATH/models:/data/models/ollama/models")]
 
 
 def test_the_file_of_a_service_brings_up_the_same(tmp_path: Path) -> None:

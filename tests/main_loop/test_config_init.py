@@ -112,6 +112,26 @@ def test_a_running_engine_becomes_the_file_and_config_check_accepts_it(desk: Des
     assert "they need schedule.window" in checked.stdout
 
 
+def test_a_compose_service_is_found_under_the_name_that_it_really_has(desk: Desk) -> None:
+    """Whatever made it: by its labels; its volume is where the engine has it; one that is stopped is said to be."""
+    client = desk.engine.client()
+    labels = {"com.docker.compose.project": "desk", "com.docker.compose.service": "llm"}
+    mounts = {"desk_hub": {"bind": "/root/.cache/huggingface"}}
+    container = desk.engine_service("odd_name", labels=labels, volumes=mounts)
+    (desk.folder / "compose.yaml").write_text(
+        f"services:\n  llm:\n    image: {TAG}\n    command: vllm serve org/model\n"
+        "    volumes: ['hub:/root/.cache/huggingface', './gone:/gone']\nvolumes: {hub: }\n"
+    )
+    container.stop(timeout=1)
+    assert desk.watcher("config", "init", "--from-compose", "compose.yaml").returncode == 0
+    there, text = desk.settings(), desk.file.read_text()
+    assert there.trial.displace == ("container:odd_name",)
+    volume = str(client.volumes.get("desk_hub").attrs["Mountpoint"])
+    assert there.engine.mounts == (f"{volume}:/root/.cache/huggingface",), "what is not there would be refused"
+    assert f"{desk.folder}/gone is not on this device" in text.replace("\n# ", " ")
+    assert "container:odd_name does not run now" in text
+
+
 def test_a_service_with_rm_is_not_displaced_and_config_check_accepts_that(desk: Desk) -> None:
     desk.engine_service("passing", auto_remove=True)
     assert desk.watcher("config", "init").returncode == 0
@@ -161,14 +181,17 @@ def test_wrong_calls_say_what_to_do(desk: Desk) -> None:
     assert not desk.file.exists()
 
 
-def test_without_an_engine_it_says_so(desk: Desk) -> None:
-    done = desk.watcher("config", "init", WATCHER_DEVICE__DOCKER="unix:///nowhere.sock")
+@pytest.mark.parametrize(
+    ("docker", "said"), [("unix:///nowhere.sock", "the Docker engine does not answer"), ("none", "no Docker engine")]
+)
+def test_without_an_engine_it_says_so(desk: Desk, docker: str, said: str) -> None:
+    done = desk.watcher("config", "init", WATCHER_DEVICE__DOCKER=docker)
     if Path("/.dockerenv").exists():  # without an engine nothing tells that this is not the watcher's own container
         assert (done.returncode, desk.file.exists()) == (2, False)
         assert "docker run " in done.stderr
     else:
         assert done.returncode == 0, done.stderr
-        assert "Not looked at: the Docker engine does not answer" in desk.file.read_text().replace("\n# ", " ")
+        assert f"Not looked at: {said}" in desk.file.read_text().replace("\n# ", " ")
 
 
 def test_in_a_container_it_says_the_one_line_and_that_line_works(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from watcher.config.compose import WITHHELD, is_below
 from watcher.config.engines import EngineSettings
-from watcher.model.survey import RunningService, ServiceMount
+from watcher.model.survey import RunningService
 
 _SHELLS = {"sh", "bash", "dash", "ash"}
 _IN_A_SHELL = re.compile(r"[|&;<>`]|\$[({A-Za-z_]")
@@ -37,8 +37,8 @@ class Adopted:
     """What `[engines.ID]` and its profile get; None leaves the preset's.
 
     Attributes:
-        mounts: as the configuration has them; `unresolved` are named volumes whose place is not known.
-        missing: mounts whose source is not on the device.
+        mounts: as the configuration has them.
+        unresolved: named volumes whose place is not known, each with its mount from `THAT-PATH`.
         withheld: names of variables that hold a secret.
         is_read: its command was understood, so that its arguments are known.
         has_tools: False where the engine was not told to make tool calls.
@@ -53,7 +53,7 @@ class Adopted:
     env: dict[str, str] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     mounts: list[str] = field(default_factory=list)
-    unresolved: list[ServiceMount] = field(default_factory=list)
+    unresolved: list[tuple[str, str]] = field(default_factory=list)
     writable: tuple[str, ...] | None = None
     shm_bytes: int | None = None
     ulimits: dict[str, int] | None = None
@@ -234,14 +234,15 @@ def _take_mounts(found: Adopted, missing: set[str]) -> None:
         if source in _DOCKER_SOCKETS or mount.target in _DOCKER_SOCKETS:
             found.remarks.append("the Docker socket is not mounted into a trial")
         elif source is None:
-            found.unresolved.append(mount)
+            source, target = _ollama_models(found, "THAT-PATH", mount.target)
+            found.unresolved.append((mount.source, f"{source}:{target}"))
+            targets.append(target)
         elif ":" in source + mount.target or source in missing:
             found.remarks.append(f"{source} is not on this device: not mounted at {mount.target}")
         else:
             source, target = _ollama_models(found, source, mount.target)
             found.mounts.append(f"{source}:{target}")
             targets.append(target)
-    targets += [_ollama_models(found, "", mount.target)[1] for mount in found.unresolved]
     kept = tuple(path for path in found.engine.writable if path not in targets)
     more = tuple(path for path in found.service.tmpfs if path not in (*kept, *targets))
     if (*kept, *more) != found.engine.writable:

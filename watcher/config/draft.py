@@ -148,10 +148,10 @@ def _engine(adopted: Adopted, plan: FirstPlan) -> Iterator[str]:
     if adopted.mounts:
         yield from remark("On the device : in the container, read-only in a trial.")
         yield line("mounts", adopted.mounts)
-    for mount in adopted.unresolved:
+    for volume, mount in adopted.unresolved:
         yield from remark(
-            f"`docker volume inspect --format '{{{{.Mountpoint}}}}' {mount.source}` says where that volume is, once it "
-            f'is there; add "THAT-PATH:{mount.target}" to mounts.'
+            f"`docker volume inspect --format '{{{{.Mountpoint}}}}' {volume}` says where that volume is, once it "
+            f'is there; add "{mount}" to mounts.'
         )
     yield from _container(adopted)
     if adopted.env or adopted.withheld:

@@ -154,7 +154,7 @@ def _as_it_runs(engine: Engine, chosen: RunningService) -> RunningService:
         service=f"container:{name}",
         mounts=mounts,
         is_local=chosen.is_local or local,
-        runs=True,
+        runs=bool(told["State"]["Running"]),
         refusal=_refusal(engine, name),
     )
 
@@ -166,7 +166,7 @@ def _container_of(engine: Engine, chosen: RunningService) -> dict[str, Any] | No
     project, service = chosen.compose
     labels = [f"com.docker.compose.project={project}", f"com.docker.compose.service={service}"]
     with asking("the running containers could not be listed"):
-        rows = engine.api.containers(filters={"label": labels})
+        rows = engine.api.containers(all=True, filters={"label": labels})
     return engine.container(str(rows[0]["Id"])) if rows else None
 
 
@@ -184,11 +184,13 @@ def is_inside_a_container(docker: str) -> bool:
     """Return whether the watcher runs in a container of the device's engine; without an engine, in any container."""
     engine = Engine(docker)
     try:
-        return own_container(engine) is not None
+        if docker != NO_DOCKER and engine.info():
+            return own_container(engine) is not None
     except HostError:
-        return _CONTAINER.exists()
+        pass  # nothing tells whose container this is: it may well be the watcher's own
     finally:
         engine.close()
+    return _CONTAINER.exists()
 
 
 def missing_sources(root: Path, services: Sequence[RunningService]) -> frozenset[str]:
