@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from watcher.config.settings import DeviceSection, Settings
 from watcher.config.sources import SourceConfig
-from watcher.fetch.client import HostHolds
 from watcher.host.clock import SystemClock
 from watcher.host.device import read_device
 from watcher.jobs.means import Means
 from watcher.model.device import DeviceFacts
 from watcher.ports import Clock, Display, Host, Source
 from watcher.store.database import open_store
+
+if TYPE_CHECKING:
+    from watcher.fetch.client import HostHolds
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def _device_alone(device: DeviceSection) -> DeviceFacts:
 
 
 def source_of(
-    settings: Settings, config: SourceConfig, holds: HostHolds, follow_every: timedelta = timedelta(0)
+    settings: Settings, config: SourceConfig, holds: "HostHolds", follow_every: timedelta = timedelta(0)
 ) -> Source:
     """Return the source of a table of the configuration, ready to be asked."""
     from watcher.sources import build_source

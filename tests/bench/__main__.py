@@ -17,6 +17,7 @@ from urllib.request import urlopen
 from tests.bench.compared import compared
 from tests.bench.measured import Row, Run, run, table, typical
 from tests.bench.trial import trials
+from tests.bench.years import years
 from tests.real.ports import free_port
 from watcher.demo import stub_engine
 from watcher.demo.torch_build import LIBRARY
@@ -33,7 +34,7 @@ _LOADED = 0.5
 
 def main() -> None:
     before = os.getloadavg()[0]
-    rows = [*_commands(), *_with_the_world(), _log_scan(), *trials(), *compared()]
+    rows = [*_commands(), *_with_the_world(), _log_scan(), *years(), *trials(), *compared()]
     print(table(rows))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"\nMedians of several runs; the highest peak. {machine}; load before it began: {before:.1f}.")

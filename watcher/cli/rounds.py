@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
@@ -23,19 +23,21 @@ from watcher.errors import ConfigError
 from watcher.host.kept import kept_engines, owed_reports
 from watcher.host.lease import lease_holder
 from watcher.jobs.plan import answer_now, paused_until
-from watcher.jobs.round import Round, go_round
 from watcher.model import documents
 from watcher.model.facts import LookOutcome
 from watcher.model.trial import Outcome, ServiceReport
-from watcher.notify.message import trial_verdict
 from watcher.store import candidates as candidate_store
-from watcher.store import facts as fact_store
 from watcher.store import trials as trial_store
+
+if TYPE_CHECKING:
+    from watcher.jobs.round import Round
 
 LAST_TRIALS = 5
 
 
 def check_now(call: Call, names: tuple[str, ...], no_trial: bool, strict: bool, scheduled: bool, as_json: bool) -> int:
+    from watcher.jobs.round import go_round  # `status` does without what a round needs
+
     with call.means(is_long=True, is_scheduled=scheduled) as means:
         chosen = named_sources(means.settings, names) if names else None
         experimental = means.settings.experimental
@@ -59,7 +61,7 @@ def named_sources(settings: Settings, names: tuple[str, ...]) -> tuple[SourceCon
     return tuple(known[name] for name in names)
 
 
-def _exit_code(done: Round, strict: bool) -> int:
+def _exit_code(done: "Round", strict: bool) -> int:
     codes = [exits.DONE]
     if done.restored or any(not report.makes_room for trial in done.trials for report in trial.owed):
         codes.append(exits.STILL_DOWN)
@@ -72,7 +74,7 @@ def _exit_code(done: Round, strict: bool) -> int:
     return exits.loudest(codes)
 
 
-def _check_document(done: Round, experimental: Collection[str]) -> dict[str, Any]:
+def _check_document(done: "Round", experimental: Collection[str]) -> dict[str, Any]:
     return {
         "schema": "watcher/check/1",
         "started_at": documents.time_text(done.started_at),
@@ -85,8 +87,10 @@ def _check_document(done: Round, experimental: Collection[str]) -> dict[str, Any
     }
 
 
-def _log_round(call: Call, done: Round) -> None:
+def _log_round(call: Call, done: "Round") -> None:
     """Say in a line what a round of the service did, each failed look and each trial in one of their own."""
+    from watcher.notify.message import trial_verdict
+
     for look in done.looks:
         if look.outcome is LookOutcome.FAILED:
             call.say(f"source {look.source}: {look.error.message if look.error else 'failed'}", source=look.source)
@@ -105,7 +109,7 @@ def _log_round(call: Call, done: Round) -> None:
     )
 
 
-def _show_check(call: Call, done: Round, experimental: Collection[str]) -> None:
+def _show_check(call: Call, done: "Round", experimental: Collection[str]) -> None:
     show_services(done.restored)
     show_looks(call, done.looks)
     show_events(done.events)
@@ -127,14 +131,11 @@ def status(call: Call, as_json: bool) -> int:
     with owed_comes_first(call, _noted), call.means() as means:
         device, experimental = means.device(), means.settings.experimental
         with means.store.reading() as tx:
-            facts = fact_store.all_facts(tx)
-        answer = answer_now(means, device, facts)
-        with means.store.reading() as tx:
-            watched, now = watched_sources(means, tx, facts), means.clock.now()
-            trials, planned = trial_store.trials(tx, limit=LAST_TRIALS), candidate_store.candidates(tx)
+            watched, now = watched_sources(means, tx), means.clock.now()
+            trials, waiting = trial_store.trials(tx, limit=LAST_TRIALS), candidate_store.waiting(tx)
             paused = paused_until(tx)
+        answer = answer_now(means, device, stale={one.config.name: one.stale for one in watched if one.stale})
         owed, alive = owed_reports(means.data_dir), lease_holder(means.data_dir) is not None
-        waiting = [one for one in planned if one.compatible and (one.due or one.waiting_for)]
         paused = paused if paused and paused > now else None
     if as_json:
         show_json(

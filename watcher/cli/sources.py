@@ -9,9 +9,8 @@ from watcher.cli import exits
 from watcher.cli.call import Call, show, show_json
 from watcher.cli.views import age, counted
 from watcher.config.sources import SourceConfig
-from watcher.jobs.health import rhythm_of, stale_sources
+from watcher.jobs.health import rhythm_of, stale_now
 from watcher.jobs.means import Means
-from watcher.jobs.plan import Facts
 from watcher.model import documents
 from watcher.model.budget import Budget
 from watcher.model.facts import SourceState
@@ -36,10 +35,10 @@ class Watched:
     next_look: datetime | None
 
 
-def watched_sources(means: Means, tx: Transaction, facts: Facts) -> tuple[Watched, ...]:
-    """Return the configured sources in the order of the configuration; `facts` are all that are stored."""
+def watched_sources(means: Means, tx: Transaction) -> tuple[Watched, ...]:
+    """Return the configured sources in the order of the configuration."""
     states, counts = fact_store.source_states(tx), fact_store.counts(tx)
-    stale = stale_sources(means, states, facts)
+    stale = stale_now(means, tx, states)
     return tuple(
         Watched(
             config=one,
@@ -55,7 +54,7 @@ def watched_sources(means: Means, tx: Transaction, facts: Facts) -> tuple[Watche
 def sources(call: Call, as_json: bool) -> int:
     with call.means() as means:
         with means.store.reading() as tx:
-            watched = watched_sources(means, tx, fact_store.all_facts(tx))
+            watched = watched_sources(means, tx)
             ledger = resolved(statics.static_records(tx), means.settings.bug.component)
             now = means.clock.now()
             budgets = tuple(one for one in fact_store.budgets(tx) if one.is_current(now))

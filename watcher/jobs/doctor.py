@@ -10,7 +10,7 @@ from watcher.errors import WatcherError
 from watcher.host.kept import owed_reports
 from watcher.host.owed import read_debts
 from watcher.jobs.ailing import ailments
-from watcher.jobs.health import stale_sources
+from watcher.jobs.health import stale_now
 from watcher.jobs.means import Means
 from watcher.jobs.plan import QUARANTINE_CLEARED_AT, is_quarantined
 from watcher.model.device import DeviceFacts
@@ -65,7 +65,7 @@ def examine(means: Means) -> tuple[Check, ...]:
 
 def _data(means: Means) -> Iterator[Check]:
     with means.store.reading() as tx:
-        count = len(trials.trials(tx))
+        count = trials.count(tx)
     size = means.store.path.stat().st_size
     yield Check("database", Health.WELL, f"{means.store.path}: {size / 1e6:.1f} MB, {count} trials")
     free = shutil.disk_usage(means.data_dir).free
@@ -147,8 +147,9 @@ def _services(means: Means) -> Iterator[Check]:
 
 def _sources(means: Means) -> Iterator[Check]:
     with means.store.reading() as tx:
-        states, facts = fact_store.source_states(tx), fact_store.all_facts(tx)
-    stale, well = stale_sources(means, states, facts), 0
+        states = fact_store.source_states(tx)
+        stale = stale_now(means, tx, states)
+    well = 0
     for source in means.settings.sources:
         state = states.get(source.name)
         if not source.enabled:

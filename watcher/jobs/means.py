@@ -3,16 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watcher.config.settings import Settings
 from watcher.config.sources import SourceConfig
 from watcher.errors import HostError
-from watcher.fetch.client import HostHolds
 from watcher.model.device import DeviceFacts
 from watcher.ports import Clock, Display, Host, Notifier, Source
 from watcher.store.database import Store
 
-BuildSource = Callable[[SourceConfig, HostHolds], Source]
+if TYPE_CHECKING:
+    from watcher.fetch.client import HostHolds  # who only reads does without HTTP
+
+BuildSource = Callable[[SourceConfig, "HostHolds"], Source]
 
 
 @dataclass(frozen=True, slots=True)

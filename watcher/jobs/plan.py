@@ -7,23 +7,27 @@ from zoneinfo import ZoneInfo
 
 from watcher.answer import open_ledger, stand
 from watcher.config.sources import SourceConfig
-from watcher.jobs.health import stale_sources
+from watcher.jobs.health import stale_now
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.device import DeviceFacts
 from watcher.model.facts import Event, KnownFact
 from watcher.model.notice import NoticeKind
-from watcher.model.trial import Candidate
+from watcher.model.trial import Candidate, Trial
 from watcher.model.verdict import StaticRecord
 from watcher.planner import boot, due
-from watcher.planner.candidates import candidates
+from watcher.planner.boot import LEAVES_MAPPINGS
+from watcher.planner.candidates import candidates, engine_of
+from watcher.planner.health import Stale
+from watcher.planner.ledger import Ledger
 from watcher.planner.overlays import overlays
 from watcher.planner.relevance import relevance
+from watcher.planner.upgrade import CORE, JETPACK
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import outbox, statics, trials
 from watcher.store.database import Transaction
-from watcher.trial.order import setup_of
+from watcher.store.telling import candidates_of, telling_facts, telling_trials, wheels_of_version
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
@@ -120,26 +124,65 @@ def zone_of(means: Means) -> tzinfo:
     return ZoneInfo(name) if name else get_localzone()
 
 
-def answer_now(means: Means, device: DeviceFacts, facts: Facts | None = None) -> Answer:
+def answer_now(
+    means: Means, device: DeviceFacts, facts: Facts | None = None, stale: Mapping[str, Stale] | None = None
+) -> Answer:
     """Return where the person stands, from what is stored; what no source shows counts by its trials alone.
 
-    `facts`: those of a plan that was just made; None reads them.
+    `facts` are those of a plan that was just made, `stale` what `stale_now` says; None reads them.
     """
+    settings = means.settings
     with means.store.reading() as tx:
-        facts = fact_store.all_facts(tx) if facts is None else facts
-        stale = stale_sources(means, fact_store.source_states(tx), facts)
-        return stand(
-            device=device,
-            bug=means.settings.bug,
-            engine=means.settings.engine,
-            candidates=[one for one in candidate_store.candidates(tx) if one.source and one.reasons != (GONE,)],
-            trials=trials.trials(tx),
+        ours = candidates_of(tx, {settings.engine.id, *settings.bug.dependents})
+        known = _Known(
+            candidates=[one for one in ours if one.reasons != (GONE,)],
+            trials=telling_trials(tx, settings.bug.id, settings.engine.id, device.state, LEAVES_MAPPINGS),
             statics=statics.static_records(tx),
-            facts=facts,
-            sources=means.settings.sources,
-            auto_missing=means.settings.auto_missing,
-            stale={name: one.sentence for name, one in stale.items()},
         )
+        facts = _telling_facts(tx, means, device, known) if facts is None else facts
+        stale = stale_now(means, tx, fact_store.source_states(tx)) if stale is None else stale
+    return stand(
+        device=device,
+        bug=settings.bug,
+        engine=settings.engine,
+        candidates=known.candidates,
+        trials=known.trials,
+        statics=known.statics,
+        facts=facts,
+        sources=settings.sources,
+        auto_missing=settings.auto_missing,
+        stale={name: one.sentence for name, one in stale.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an answer stands on beside the facts."""
+
+    candidates: Sequence[Candidate]
+    trials: Sequence[Trial]
+    statics: Sequence[StaticRecord]
+
+
+def _telling_facts(tx: Transaction, means: Means, device: DeviceFacts, known: _Known) -> Facts:
+    """Return the facts of which the answer can speak: with them it is what it would be with all."""
+    settings, engines = means.settings, {means.settings.engine.id: means.settings.engine}
+    images = [one.name for one in settings.sources if engine_of(one, engines)]
+    blank = Ledger(settings.bug, settings.engine, device, sources=settings.sources)
+    ours = {settings.engine.id, *settings.bug.dependents}
+    facts = telling_facts(tx, ours, images, [*blank.release_sources], (CORE, JETPACK))
+    ledger = open_ledger(
+        device=device,
+        bug=settings.bug,
+        engine=settings.engine,
+        candidates=known.candidates,
+        statics=known.statics,
+        facts=facts,
+        sources=settings.sources,
+        trials=known.trials,
+    )
+    versions = [fix.version for fix in ledger.fixes.values()]
+    return (*facts, *wheels_of_version(tx, versions))
 
 
 def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tuple[Event, ...]:
@@ -173,7 +216,7 @@ def _standing(
         trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
     return due.Standing(
         device=device,
-        setup=setup_of(means.settings.engine),
+        setup=_setup(means),
         now=means.clock.now(),
         paused_until=paused_until(tx),
         quarantined=is_quarantined(tx, device.state.boot_id),
@@ -185,8 +228,14 @@ def _standing(
 
 def announcement_key(means: Means, device: DeviceFacts, candidate: Candidate) -> str:
     """Return what the keys of a candidate's announcements begin with; what follows is the window that it starts in."""
-    setup = setup_of(means.settings.engine)
+    setup = _setup(means)
     return f"plan:{candidate.engine}:{candidate.fingerprint}:{setup}:{device.state.key}:"
+
+
+def _setup(means: Means) -> str:
+    from watcher.trial.order import setup_of  # brings HTTP with it, and an answer alone asks nobody
+
+    return setup_of(means.settings.engine)
 
 
 def _announced(

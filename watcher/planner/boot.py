@@ -11,7 +11,7 @@ QUARANTINE = (
     " `watcher trial run --force`"
 )
 _EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
-_LEAVES_MAPPINGS = frozenset(
+LEAVES_MAPPINGS = frozenset(
     {
         FailureClass.ALLOCATOR_NVML_ASSERT,
         FailureClass.ALLOCATOR_OTHER_ASSERT,
@@ -38,7 +38,7 @@ def is_quarantined(trials: Iterable[Trial], boot_id: str | None, cleared_at: dat
 def gpu_failures(trials: Iterable[Trial], boot_id: str | None) -> int:
     """Return how many starts of an engine failed on this boot in a way that may leave memory mapped."""
     here = (trial for trial in trials if boot_id is not None and trial.device_state.boot_id == boot_id)
-    return sum(start.failure_class in _LEAVES_MAPPINGS for trial in here for start in trial.starts)
+    return sum(start.failure_class in LEAVES_MAPPINGS for trial in here for start in trial.starts)
 
 
 def doubt(trial: Trial, failures_before: int) -> str | None:
@@ -47,7 +47,7 @@ def doubt(trial: Trial, failures_before: int) -> str | None:
     What the bytes or the probe said of the bug does not depend on how much memory there was.
     """
     is_sure = trial.bug is BugState.PRESENT and not {Rung.STATIC, Rung.PROBE}.isdisjoint(trial.basis)
-    may_be_memory = trial.bring_up is BringUp.FAILS and trial.failure_class in _LEAVES_MAPPINGS
+    may_be_memory = trial.bring_up is BringUp.FAILS and trial.failure_class in LEAVES_MAPPINGS
     if trial.outcome is not Outcome.VERDICT or is_sure or not may_be_memory or failures_before == 0:
         return None
     times = "once" if failures_before == 1 else f"{failures_before} times"

@@ -3,7 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
 from operator import itemgetter
@@ -31,8 +31,9 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Return one candidate per content, newest first. Only an image with a digest is one; a release or wheel is not."""
     found: dict[tuple[str, str], Candidate] = {}
+    judge = _Judge(engines, device)
     for source, known in facts:
-        candidate = _candidate(source, known, engines, device)
+        candidate = _candidate(source, known, judge)
         if candidate is None:
             continue
         key = (candidate.engine, candidate.fingerprint)
@@ -85,19 +86,40 @@ def _day(candidate: Candidate) -> datetime:
     return seen or _NEVER
 
 
-def _candidate(
-    source: SourceConfig, known: KnownFact, engines: Mapping[str, EngineSettings], device: DeviceFacts
-) -> Candidate | None:
+@dataclass(slots=True)
+class _Judge:
+    """Judges tags against one device; of tags that say the same of their images, one speaks for all."""
+
+    engines: Mapping[str, EngineSettings]
+    device: DeviceFacts
+    _engine_of: dict[str, EngineSettings | None] = field(default_factory=dict)
+    _said: dict[tuple[object, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def engine_of(self, source: SourceConfig) -> EngineSettings | None:
+        if source.name not in self._engine_of:
+            self._engine_of[source.name] = engine_of(source, self.engines)
+        return self._engine_of[source.name]
+
+    def reasons(self, image: str, tag: str, shown: tuple[str, ...] | None, engine: EngineSettings) -> tuple[str, ...]:
+        parts = parse_tag(tag)
+        has_rules = any(repository(rule.image) == repository(image) for rule in engine.image_rules)
+        said_by = tag if has_rules else (parts.l4t, parts.cuda, parts.builder, parts.sbsa, parts.arch, parts.board)
+        key = (engine.id, image, shown, said_by)
+        if key not in self._said:
+            self._said[key] = reasons_against(image, tag, shown, engine, self.device, self.device.architecture)
+        return self._said[key]
+
+
+def _candidate(source: SourceConfig, known: KnownFact, judge: _Judge) -> Candidate | None:
     fact, image = known.fact, image_of(source)
     if image is None or fact.kind is not FactKind.IMAGE or fact.digest is None or known.withdrawn or fact.yanked:
         return None
-    engine = engine_of(source, engines)
+    engine = judge.engine_of(source)
     if engine is None or not is_wanted(fact.name, source.include, source.exclude):
         return None
     if fact.prerelease and not source.prereleases:
         return None
-    shown = _architectures(source, known, device)
-    reasons = reasons_against(image, fact.name, shown, engine, device, device.architecture)
+    reasons = judge.reasons(image, fact.name, _architectures(source, known, judge.device), engine)
     return Candidate(
         engine=engine.id,
         image=f"{image}:{fact.name}",

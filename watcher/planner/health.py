@@ -16,7 +16,7 @@ QUIET_AT_LEAST, QUIET_GAPS = timedelta(days=90), 4
 QUIET_WITHOUT_RHYTHM = timedelta(days=180)
 FEWEST_DATES = 3
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_HAS_RHYTHM = frozenset({FactKind.WHEEL, FactKind.RELEASE, FactKind.IMAGE, FactKind.DEB, FactKind.ITEM})
+HAS_RHYTHM = frozenset({FactKind.WHEEL, FactKind.RELEASE, FactKind.IMAGE, FactKind.DEB, FactKind.ITEM})
 """What is published again and again; a closed thread, a list of indexes and the device itself are quiet by nature."""
 
 
@@ -64,7 +64,7 @@ def news_stamps(config: SourceConfig, known: Iterable[KnownFact]) -> dict[date, 
     """Return the days on which news of a source appeared, each with its last stamp, as far as that is known."""
     found: dict[date, datetime] = {}
     for one in known:
-        stamp = appeared_at(one) if one.fact.kind in _HAS_RHYTHM else None
+        stamp = appeared_at(one) if one.fact.kind in HAS_RHYTHM else None
         # the filters are asked last: patterns cost, and a hundred thousand facts have few days
         if stamp is not None and stamp > found.get(stamp.date(), _LONG_AGO) and is_news(config, one.fact):
             found[stamp.date()] = stamp
@@ -113,4 +113,4 @@ def quiet_limit(days: Iterable[date]) -> timedelta:
 
 
 def _publishes(known: Iterable[KnownFact]) -> bool:
-    return any(one.fact.kind in _HAS_RHYTHM for one in known)
+    return any(one.fact.kind in HAS_RHYTHM for one in known)

@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from watcher.config.sources import SourceConfig
-from watcher.model.device import DeviceFacts, DeviceState
+from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
 from watcher.planner.candidates import candidates, engine_of
 from watcher.planner.compatibility import runs_on
 from watcher.planner.ledger import Ledger
+from watcher.planner.news import is_wanted
 from watcher.planner.versions import debian_key, parse_version
 
+Images = Sequence[tuple[SourceConfig, KnownFact]]
 CORE, JETPACK = "nvidia-l4t-core", "nvidia-jetpack"
 """The packages whose versions name the L4T, and the JetPack that goes with it."""
 
@@ -38,7 +40,8 @@ class Upgrade:
 
 def best_upgrade(ledger: Ledger) -> Upgrade | None:
     """Return the smallest step up that opens an image with the fix, else the smallest that opens any."""
-    found = [upgrade for line in _lines_above(ledger) if (upgrade := _opened(ledger, *line))]
+    images = _images(ledger)
+    found = [upgrade for line in _lines_above(ledger) if (upgrade := _opened(ledger, images, *line))]
     return next((one for one in found if one.fix), None) or next(iter(found), None)
 
 
@@ -76,16 +79,18 @@ def l4t_of(debian_version: str | None) -> Version | None:
     return parse_version((debian_version or "").partition("-")[0])
 
 
-def _opened(ledger: Ledger, l4t: str, jetpack: str | None) -> Upgrade | None:
+def _opened(ledger: Ledger, images: Images, l4t: str, jetpack: str | None) -> Upgrade | None:
     device = replace(ledger.device, state=DeviceState(l4t=l4t), jetpack=jetpack)
-    then = [one for one in _candidates(ledger, device) if one.compatible]
+    then = [one for one in candidates(images, {ledger.engine.id: ledger.engine}, device) if one.compatible]
     now = {one.fingerprint for one in ledger.candidates if one.compatible}
     opened = [one for one in then if one.fingerprint not in now]
     best = next((one for one in opened if ledger.fix_of(one)), None) or next(iter(opened), None)
     return Upgrade(l4t, jetpack, best, ledger.fix_of(best)) if best else None
 
 
-def _candidates(ledger: Ledger, device: DeviceFacts) -> tuple[Candidate, ...]:
+def _images(ledger: Ledger) -> Images:
+    """Return the engine's images that have content and pass the filters of their sources."""
     engines = {ledger.engine.id: ledger.engine}
     sources: dict[str, SourceConfig] = {one.name: one for one in ledger.sources if engine_of(one, engines)}
-    return candidates(((sources[name], known) for name, known in ledger.facts if name in sources), engines, device)
+    found = ((sources[name], known) for name, known in ledger.facts if name in sources and known.fact.digest)
+    return [(source, known) for source, known in found if is_wanted(known.fact.name, source.include, source.exclude)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, or_, select, update
 
 from watcher.model.trial import Candidate
 from watcher.store.database import Transaction
@@ -25,7 +25,13 @@ def upsert_candidates(tx: Transaction, found: Iterable[Candidate]) -> tuple[Cand
 
 def candidates(tx: Transaction) -> tuple[Candidate, ...]:
     """Return every candidate there ever was, in order of id."""
-    return tuple(map(_candidate, tx.execute(select(table).order_by(table.c.id))))
+    return tuple(map(candidate_of, tx.execute(select(table).order_by(table.c.id))))
+
+
+def waiting(tx: Transaction) -> tuple[Candidate, ...]:
+    """Return those that fit and are due or wait for something, in order of id."""
+    waits = or_(table.c.due, func.coalesce(table.c.waiting_for, "") != "")
+    return tuple(map(candidate_of, tx.execute(select(table).where(table.c.compatible, waits).order_by(table.c.id))))
 
 
 def set_skipped(tx: Transaction, candidate_id: int, skipped: bool = True) -> bool:
@@ -63,7 +69,7 @@ def _values(one: Candidate) -> dict[str, Any]:
     }
 
 
-def _candidate(row: Row[Any]) -> Candidate:
+def candidate_of(row: Row[Any]) -> Candidate:
     return Candidate(
         engine=row.engine,
         image=row.image,

@@ -14,6 +14,8 @@ from sqlalchemy import Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+_SHORT = 200
+"""What is not longer is mostly the same in many rows; the values are frozen, so that rows can share one."""
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -85,12 +87,18 @@ class Json(TypeDecorator[Any]):
     def __init__(self, shape: Any) -> None:
         super().__init__()
         self.shape = shape
+        self._read_often = lru_cache(maxsize=1024)(self._read)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else _written_json(self.shape, value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else _adapter(self.shape).validate_json(value)
+        if value is None:
+            return None
+        return self._read_often(value) if len(value) <= _SHORT else self._read(value)
+
+    def _read(self, value: str) -> Any:
+        return _adapter(self.shape).validate_json(value)
 
 
 class Details(TypeDecorator[Mapping[str, str]]):

@@ -1,11 +1,11 @@
 """What the sources show: facts, events, what is remembered of each source, and what their hosts ask of us."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, delete, func, insert, select
 
 from watcher.model.budget import Budget
 from watcher.model.facts import Event, Fact, KnownFact, SourceState, Traffic
@@ -40,6 +40,14 @@ def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
     """Return every fact with its source's name, in order of source and key."""
     found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).order_by(facts.c.source, facts.c.key))
     return tuple((row[0], _known(row[1:])) for row in found)
+
+
+def facts_where(
+    tx: Transaction, condition: ColumnElement[bool], limit: int | None = None
+) -> Iterator[tuple[str, KnownFact]]:
+    """Yield the facts for which a condition on the table holds, with their sources' names."""
+    found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).where(condition).limit(limit))
+    return ((row[0], _known(row[1:])) for row in found)
 
 
 def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tuple[tuple[str, Fact], ...]:

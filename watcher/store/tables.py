@@ -69,6 +69,8 @@ facts = Table(
     Column("missed", Integer, nullable=False),
     Column("withdrawn", Boolean, nullable=False),
     Column("baseline", Boolean, nullable=False),
+    Index("ix_facts_digest", "digest"),  # serves telling_facts
+    Index("ix_facts_version", "version"),  # serves wheels_of_version
 )
 
 # the fact is kept as it was at the event: the row in `facts` goes on changing

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, insert, select, text, update
+from sqlalchemy import Row, Select, and_, delete, func, insert, select, text, update
 
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.store.candidates import candidates, set_skipped, upsert_candidates
@@ -16,6 +16,7 @@ from watcher.store.upsert import upsert
 __all__ = [
     "StageChange",
     "candidates",
+    "count",
     "get_meta",
     "journal_of",
     "judged_by_others",
@@ -69,6 +70,10 @@ def trials(tx: Transaction, limit: int | None = None) -> tuple[Trial, ...]:
 
 def trial(tx: Transaction, number: int) -> Trial | None:
     return next(iter(_found(tx, select(table).where(table.c.id == number))), None)
+
+
+def count(tx: Transaction) -> int:
+    return tx.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def unfinished_trials(tx: Transaction) -> tuple[Trial, ...]:

@@ -1,0 +1,143 @@
+"""The few facts and trials that an answer can stand on, out of all that years have left.
+
+What is returned is chosen so that `watcher.answer.stand` says the same of it as of everything; a test compares both on
+generated histories. The values are whole where they speak, and lack what no answer reads.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, text, tuple_
+
+from watcher.model.device import DeviceState
+from watcher.model.facts import FactKind, KnownFact
+from watcher.model.trial import Candidate, Trial
+from watcher.model.verdict import FailureClass
+from watcher.store.candidates import candidate_of
+from watcher.store.database import Transaction
+from watcher.store.facts import facts_where
+from watcher.store.tables import candidates, facts, sources, statics, trials
+from watcher.store.upsert import CHUNK, chunks
+
+Facts = tuple[tuple[str, KnownFact], ...]
+
+
+def candidates_of(tx: Transaction, engines: Collection[str]) -> tuple[Candidate, ...]:
+    """Return the candidates of these engines that a source showed at some time, in order of id."""
+    query = select(candidates).where(candidates.c.engine.in_(engines), candidates.c.source != "")
+    return tuple(map(candidate_of, tx.execute(query.order_by(candidates.c.id))))
+
+
+def telling_facts(
+    tx: Transaction, engines: Collection[str], images: Collection[str], releases: Collection[str], debs: Collection[str]
+) -> Facts:
+    """Return the facts of which an answer can speak, in order of source and key.
+
+    Args:
+        images: sources of the wanted engine's images; what they show is judged for another L4T, too.
+        releases: sources of its releases.
+        debs: names of packages that tell an L4T or a JetPack.
+    """
+    known = candidates.c.engine.in_(engines) & (candidates.c.source != "")
+    wheel = facts.c.kind == FactKind.WHEEL
+    image = facts.c.kind == FactKind.IMAGE
+    dists = select(sources.c.name).where(sources.c.kind == "apt")
+    is_told = or_(*(facts.c.name.between(f"{name} ", f"{name}!") for name in debs))
+    undigested = select(statics.c.source, func.substr(statics.c.digest, 6)).where(statics.c.digest.startswith("name:"))
+    chosen = (
+        and_(image, facts.c.source.in_(images), facts.c.digest.is_not(None)),
+        and_(image, facts.c.digest.in_(select(candidates.c.digest).where(known))),
+        and_(facts.c.kind == FactKind.RELEASE, facts.c.source.in_(releases)),
+        and_(facts.c.kind == FactKind.DEB, facts.c.source.in_(dists), is_told),
+        and_(wheel, facts.c.digest.in_(select(statics.c.digest))),
+        and_(wheel, facts.c.digest.is_(None), tuple_(facts.c.source, facts.c.key).in_(undigested)),
+    )
+    found = {(source, fact.fact.key): fact for one in chosen for source, fact in facts_where(tx, one)}
+    speaking = (
+        (image, tx.execute(select(candidates.c.source).where(known).distinct()).scalars().all()),
+        (wheel, tx.execute(select(statics.c.source).distinct()).scalars().all()),
+    )
+    for kind, names in speaking:  # that it shows any says that what it does not show is gone
+        for name in names:
+            found.update(
+                ((source, one.fact.key), one) for source, one in facts_where(tx, kind & (facts.c.source == name), 1)
+            )
+    return tuple((source, found[source, key]) for source, key in sorted(found))
+
+
+def wheels_of_version(tx: Transaction, versions: Iterable[str]) -> Facts:
+    """Return the wheels of these public versions, whatever their local part."""
+    spelled = [begin + version for version in versions for begin in ("", "v")]
+    locals_of = (facts.c.version.between(f"{version}+", f"{version},") for version in spelled)
+    is_one = or_(facts.c.version.in_(spelled), *locals_of)
+    return tuple(facts_where(tx, is_one & (facts.c.kind == FactKind.WHEEL))) if spelled else ()
+
+
+def telling_trials(
+    tx: Transaction, bug_id: str, engine: str, state: DeviceState, may_leave_memory: Iterable[FailureClass]
+) -> tuple[Trial, ...]:
+    """Return the trials of which an answer can speak, newest first, without what it does not read of them.
+
+    These are the verdicts on this device state; of the others, those where the answers turned; and, for each boot, the
+    first trial with a start that may have left memory mapped.
+    """
+    wanted = {row.id for row in tx.execute(_TURNS, _named(bug_id, engine, state))}
+    says = or_(
+        *(
+            func.instr(trials.c.starts, f'"failure_class":{space}"{one.value}"') > 0
+            for one in may_leave_memory
+            for space in ("", " ")
+        )
+    )
+    boot = func.json_extract(trials.c.device_state, "$.boot_id")
+    first = select(trials.c.id, func.min(trials.c.started_at)).where(says, boot.is_not(None)).group_by(boot)
+    failed = {row.id for row in tx.execute(first)}
+    found = [*_outlines(tx, wanted - failed), *_outlines(tx, failed, trials.c.starts)]
+    return tuple(sorted(found, key=lambda one: one.id, reverse=True))
+
+
+def _named(bug_id: str, engine: str, state: DeviceState) -> dict[str, str]:
+    return {"bug": bug_id, "engine": engine, "l4t": state.l4t or "?", "driver": state.driver or "?"}
+
+
+_TURNS = text(
+    """
+    WITH verdicts AS (
+      SELECT t.id, coalesce(t.finished_at, t.started_at) AS ended, t.bug || ' ' || t.bring_up AS says,
+        coalesce(nullif(json_extract(t.device_state, '$.l4t'), ''), '?') = :l4t
+        AND coalesce(nullif(json_extract(t.device_state, '$.driver'), ''), '?') = :driver AS here,
+        c.engine = :engine AND c.overlay IS NULL AS ours
+      FROM trials t JOIN candidates c ON c.id = t.candidate_id
+      WHERE t.outcome = 'verdict' AND t.bug_id = :bug
+    ), ours AS (
+      SELECT id, here, says,
+        lag(says) OVER way AS before, lead(says) OVER way AS after,
+        coalesce(lag(here) OVER way, 1) OR coalesce(lead(here) OVER way, 1) AS beside
+      FROM verdicts WHERE ours WINDOW way AS (ORDER BY ended, id)
+    )
+    SELECT id FROM verdicts WHERE here
+    UNION SELECT id FROM ours WHERE here OR beside OR says IS NOT before OR says IS NOT after
+    """
+)
+_SPEAKING = (
+    trials.c.id,
+    trials.c.candidate,
+    trials.c.device_state,
+    trials.c.bug_id,
+    trials.c.started_at,
+    trials.c.finished_at,
+    trials.c.stage,
+    trials.c.outcome,
+    trials.c.bug,
+    trials.c.bring_up,
+    trials.c.failure_class,
+    trials.c.basis,
+    trials.c.probe,
+)
+
+
+def _outlines(tx: Transaction, ids: Collection[int], *more: Any) -> list[Trial]:
+    columns = (*_SPEAKING, *more)
+    names = [column.name for column in columns]
+    read = (select(*columns).where(trials.c.id.in_(some)) for some in chunks(sorted(ids), CHUNK))
+    return [Trial(**dict(zip(names, row, strict=True))) for query in read for row in tx.execute(query)]
