@@ -58,6 +58,21 @@ def test_the_page_follows_the_stages(means: Means) -> None:
     assert "stage-pages" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_stages_that_follow_each_other_fast_make_one_page(means: Means, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_pages, "_TOGETHER_SECONDS", 0.5)
+    written = threading.Semaphore(0)
+
+    def write(_: Means, __: Answer) -> bool:
+        written.release()
+        return True
+
+    with StagePages(means, write) as pages:
+        for _ in range(20):
+            pages.turn()
+        assert written.acquire(timeout=30)
+        assert not written.acquire(timeout=1.5)
+
+
 def test_a_page_that_hangs_holds_up_nothing(means: Means, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage_pages, "_PATIENCE_SECONDS", 0.2)
     hanging, asked = threading.Event(), threading.Event()

@@ -14,6 +14,8 @@ from watcher.jobs.publish import publish
 from watcher.model.answer import Answer
 
 _PATIENCE_SECONDS = 5.0
+_TOGETHER_SECONDS = 1.0
+"""Stages that follow each other so fast make one page."""
 
 
 class StagePages:
@@ -22,7 +24,7 @@ class StagePages:
     def __init__(self, means: Means, write: Callable[[Means, Answer], bool] = publish) -> None:
         self._means, self._write = means, write
         self._turned = threading.Event()
-        self._is_ending = False
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stage-pages", daemon=True)
 
     def __enter__(self) -> "StagePages":
@@ -30,18 +32,18 @@ class StagePages:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_ending = True
+        self._ending.set()
         self._turned.set()
         self._thread.join(_PATIENCE_SECONDS)
 
     def turn(self) -> None:
-        """Tell that a stage has begun; several that follow each other fast make one page."""
+        """Tell that a stage has begun."""
         self._turned.set()
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they break out of what the main thread does
         answer: Answer | None = None
-        while self._turned.wait() and not self._is_ending:
+        while self._turned.wait() and not self._ending.wait(_TOGETHER_SECONDS):
             self._turned.clear()
             try:
                 answer = answer or answer_now(self._means, self._means.read_device())
