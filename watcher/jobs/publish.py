@@ -1,6 +1,6 @@
 """Write the page: gather what it shows and hand it over. A page that cannot be written is said, and stops nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -23,18 +23,18 @@ from watcher.fetch.logins import without_login
 from watcher.host.kept import owed_reports
 from watcher.host.lease import lease_holder
 from watcher.jobs.means import Means
-from watcher.jobs.trial_details import trial_details
 from watcher.model.answer import Answer
 from watcher.model.facts import SourceState
 from watcher.model.notice import NoticeKind
 from watcher.model.trial import Trial
-from watcher.page.facts import PageFacts, SourceRow, Totals
+from watcher.page.facts import PageFacts, SourceRow, Totals, TrialDetails
 from watcher.page.write import write_page
 from watcher.planner.health import is_news
 from watcher.planner.pins import resolved
 from watcher.store import facts as fact_store
 from watcher.store import overview, statics, trials
 from watcher.store.database import Transaction
+from watcher.store.trials import StageChange
 
 MOST_EVENTS, MOST_BEFORE, MOST_TRIALS = 400, 200, 20
 _MOST_READ = 400
@@ -98,9 +98,18 @@ def page_facts(means: Means, answer: Answer) -> PageFacts:
         trial_is_alive=lease_holder(means.data_dir) is not None,
         more_events=len(events) > MOST_EVENTS,
         more_trials=len(tried) > MOST_TRIALS,
-        details={one.id: trial_details(one, journals[one.id], means.data_dir, now) for one in told},
+        details=_details(means, told, journals) if told else {},
         totals=totals,
     )
+
+
+def _details(
+    means: Means, told: Sequence[Trial], journals: Mapping[int, Sequence[StageChange]]
+) -> dict[int, TrialDetails]:
+    from watcher.jobs.trial_details import trial_details  # where nothing was tried, a check does without all of this
+
+    now = means.clock.now()
+    return {one.id: trial_details(one, journals[one.id], means.data_dir, now) for one in told}
 
 
 def _totals(tx: Transaction, means: Means) -> Totals:
