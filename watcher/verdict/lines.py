@@ -1,10 +1,11 @@
 """A log as lines: cutting a stream into blocks, and taking off what loggers put before a message."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from watcher.verdict.sieve import says_info
+from watcher.verdict.sieve import FENCES, says_info
 
 BLOCK = 112 * 1024
 """Below the size from which the C library asks the kernel for the memory of each copy anew: twice as fast."""
@@ -28,6 +29,7 @@ _PREFIXES = tuple(
         r"\[\s*\d{1,9}\.\d{6}\] ",  # kernel
         r"<\d{1,3}>",
         r"\[?pod/\S+\]? ",
+        r"std(?:out|err) [FP] ",  # containerd
         r"\((?:[\w.]+ )+?(?:pid|ip)=[^)]{1,80}\)\s?",  # vLLM and Ray processes
         r"\[(?:default|[Rr]ank)?\d{0,3}(?:, ?ip=\S+)?\]:\s?",  # torchrun
         r"(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|FATAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[?[\w./<>-]+:\d+\]"
@@ -44,6 +46,11 @@ _PREFIXES = tuple(
         r"[│║┃] ",  # boxes of rich
     )
 )
+_ANOTHER = re.compile(
+    rb"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[|(?<=[a-z.])\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"
+    rb"|(?<=[a-z.])[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w@./-]+(?:\[\d+\])?: "
+)
+"""Begins another writer's line: vLLM's logger anywhere, a time where no blank stands before it."""
 _QUIET = re.compile(
     r"\blevel=(?:INFO|WARN|DEBUG|TRACE|info|warn|warning|debug|trace)\b"
     r"|^\W{0,3}(?:INFO|WARNING|WARN|DEBUG|NOTICE|TRACE)\b"
@@ -115,11 +122,36 @@ def _capped(rest: bytes) -> bytes:
 def read_line(raw: bytes) -> Line:
     """Return a raw line as it is matched; of one that carriage returns redrew, the last part."""
     text = raw[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]
-    plain = _ANSI.sub("", text) if "[" in text else text
+    bare = _unwrapped(text)
+    plain = _ANSI.sub("", bare) if "[" in bare else bare
     info = says_info(raw)
     rest, quiet = _without_prefixes(plain.strip("\x00 \t"))
-    logged = len(rest) < len(plain.strip())
+    logged = bare is not text or len(rest) < len(plain.strip())
     return Line(rest, logged, quiet or info, info, (quiet or info or not logged) and _is_speech(plain))
+
+
+def _unwrapped(text: str) -> str:
+    """Return the line inside one of Docker's json-file log; any other as it is."""
+    if not text.startswith('{"log":'):
+        return text
+    try:
+        inside = json.loads(text)["log"]
+    except (ValueError, RecursionError):
+        return text
+    return inside.rstrip("\r\n").rsplit("\r", 1)[-1] if isinstance(inside, str) else text
+
+
+def is_fence(raw: bytes) -> bool:
+    """Return whether a line opens or closes a code fence, colours and redrawn parts aside."""
+    if not any(fence in raw for fence in FENCES):
+        return False
+    return raw.lstrip()[:3] in FENCES or read_line(raw).text.encode()[:3] in FENCES
+
+
+def before_another(raw: bytes) -> bytes:
+    """Return what stands before the prefix of another writer's line, where one was not ended first; else nothing."""
+    found = _ANOTHER.search(raw, 1, MAX_LINE)
+    return raw[: found.start()].rstrip() if found else b""
 
 
 def _without_prefixes(text: str) -> tuple[str, bool]:

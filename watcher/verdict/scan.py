@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from watcher.model.verdict import LogReading
 from watcher.verdict.decide import Hit, decide
-from watcher.verdict.lines import HELD_BACK, MAX_LINE, Line, blocks, read_line, shown
+from watcher.verdict.lines import HELD_BACK, MAX_LINE, Line, before_another, blocks, is_fence, read_line, shown
 from watcher.verdict.prose import HEAD_LINES, Profile, is_mention
-from watcher.verdict.sieve import FENCES, MAX_SHAPE, Sieve, counts_on_info
+from watcher.verdict.sieve import MAX_SHAPE, Sieve, counts_on_info
 from watcher.verdict.signatures import SIGNATURES, Role, Signature
 
 ON_INFO = frozenset(signature.id for signature in SIGNATURES if counts_on_info(signature))
@@ -71,7 +71,7 @@ class _Scanner:
 
     def _is_hit(self, raws: list[bytes], worth: set[bytes], shape: bytes, index: int) -> bool:
         """Match a line whose shape is worth it; a shape without a match may cease to be so for the whole block."""
-        if self.sieve.skips(shape):
+        if self.sieve.skips(shape) or self.sieve.is_no_answer(shape, raws[index]):
             return False
         hit = self._match(raws, index)
         if not hit and self.sieve.settles(shape):
@@ -84,22 +84,27 @@ class _Scanner:
         if known := self.ready.get(raw):  # a restart loop, or many starts in one file
             self._store_again(known, self.lines + index + 1)
             return True
-        if raw.lstrip()[:3] in FENCES:
+        if is_fence(raw):
             self.fences += 1
             return False
-        found = False
+        found: set[str] = set()
         for line in self._worth_parts(raw):
             for signature in _candidates(line):
-                hit = self._try(signature, line, raws, index)
-                found = found or hit is not None
+                hit = None if signature.id in found else self._try(signature, line, raws, index)
+                found |= set() if hit is None else {signature.id}
                 if hit is False and signature.id in _STRICT:
                     break  # what only mentions the bug is no exception of a run either
-        return found
+        return bool(found)
 
     @staticmethod
     def _worth_parts(raw: bytes) -> Iterator[Line]:
-        """Yield the line, or those parts of a line redrawn by carriage returns in which a hint stands."""
+        """Yield the line, or those parts of a line redrawn by carriage returns in which a hint stands.
+
+        What another process wrote over is looked at alone first, then with what was written behind it.
+        """
         if b"\r" not in raw.rstrip(b"\r\n"):
+            if head := before_another(raw):
+                yield read_line(head)
             yield read_line(raw)
             return
         for part in raw[:MAX_LINE].split(b"\r"):
@@ -220,7 +225,7 @@ def _stands_alone(raws: list[bytes], index: int) -> bool:
 def _count_to_fence(raws: Iterator[bytes]) -> int:
     count = 0
     for raw in raws:
-        if raw.lstrip()[:3] in FENCES:
+        if is_fence(raw):
             return count
         count += bool(raw.strip())
     return count

@@ -89,6 +89,8 @@ def _by_gate(signatures: Iterable[Signature]) -> dict[bytes, tuple[bytes, ...]]:
 
 _OTHERS = tuple(row for row in SIGNATURES if row.role is not Role.ALIVE)
 _ANSWERS = _by_gate(row for row in SIGNATURES if row.role is Role.ALIVE)
+ANSWERED = b"200"
+"""The status without which no signature takes a line for an answered request."""
 _DEPENDENT = frozenset(FENCES) | frozenset(
     _without_digits(hint) for row in SIGNATURES for hint in row.hints if row.depends_on_digits or re.search(r"\d", hint)
 )
@@ -128,6 +130,10 @@ class Sieve:
     def skips(self, shape: bytes) -> bool:
         """Return whether a shape only tells of an answered request while nobody asks for one."""
         return not self.wants_answer and shape in self._answers
+
+    def is_no_answer(self, shape: bytes, raw: bytes) -> bool:
+        """Return whether a line could only tell of an answer by its numbers, and has others: a 404 is none."""
+        return shape in self._answers and ANSWERED not in raw
 
     def settles(self, shape: bytes) -> bool:
         """Take a shape as dull which no signature matched, unless other numbers could change that; return whether."""
