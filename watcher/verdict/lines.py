@@ -123,11 +123,15 @@ def read_line(raw: bytes) -> Line:
     """Return a raw line as it is matched; of one that carriage returns redrew, the last part."""
     text = raw[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]
     bare = _unwrapped(text)
-    plain = _ANSI.sub("", bare) if "[" in bare else bare
+    plain = uncoloured(bare)
     info = says_info(raw)
     rest, quiet = _without_prefixes(plain.strip("\x00 \t"))
     logged = bare is not text or len(rest) < len(plain.strip())
     return Line(rest, logged, quiet or info, info, (quiet or info or not logged) and _is_speech(plain))
+
+
+def uncoloured(text: str) -> str:
+    return _ANSI.sub("", text) if "[" in text else text
 
 
 def _unwrapped(text: str) -> str:

@@ -11,7 +11,17 @@ from functools import lru_cache
 
 from watcher.model.verdict import LogReading
 from watcher.verdict.decide import Hit, decide
-from watcher.verdict.lines import HELD_BACK, MAX_LINE, Line, before_another, blocks, is_fence, read_line, shown
+from watcher.verdict.lines import (
+    HELD_BACK,
+    MAX_LINE,
+    Line,
+    before_another,
+    blocks,
+    is_fence,
+    read_line,
+    shown,
+    uncoloured,
+)
 from watcher.verdict.prose import HEAD_LINES, Profile, is_mention
 from watcher.verdict.sieve import MAX_SHAPE, Sieve, counts_on_info
 from watcher.verdict.signatures import SIGNATURES, Role, Signature
@@ -203,7 +213,7 @@ def _find_candidates(text: str, info: bool) -> tuple[Signature, ...]:
 def _plain(raw: bytes) -> tuple[str, bool]:
     """Return a line without its logger's prefix but with its indentation, and whether there was one."""
     line = read_line(raw)
-    text = raw.decode("utf-8", "replace").rstrip()
+    text = uncoloured(raw.decode("utf-8", "replace")).rstrip()
     indent = "" if line.logged else text[: len(text) - len(text.lstrip())]
     return indent + line.text, line.logged
 
