@@ -34,8 +34,10 @@ from watcher.verdict.judge import StartSeen, may_another_profile_help
 from watcher.verdict.scan import scan
 
 FREEING_MEMORY = timedelta(hours=1)
-_FIRST_READY_PAUSE, _READY_PAUSE = 0.1, 0.5
-"""An engine that is up at once is not kept waiting; each further look is a little later than the last."""
+_READY_PAUSES = (0.1, 1.0)
+_PAUSE_SHARE = 0.03
+"""An engine is kept waiting for so much of its own time to get ready, within those bounds in seconds."""
+_WELL_PAUSE = 0.5
 _SETTLE_PAUSE = 0.2
 _FIGURES_SHARE = 0.8
 """Of the time of `accept`: what is left is for an answer that is late, so that figures never cost a verdict."""
@@ -250,13 +252,12 @@ class Stages:
         engine = self.order.engine.with_model_of(self.order.planned_starts[self.next_start - 1])
         address = self.host.address(running.container, engine.port)
         self.client = EngineClient(address, engine.asked_name, engine.health_path, dialect_of(engine.api))
-        pause = _FIRST_READY_PAUSE
+        begun, (least, most) = self.clock.monotonic(), _READY_PAUSES
         while not self.client.is_well():
             self._give_way()
             if self._has_ended(running):
                 return self.over("the engine ended before it was ready")
-            self.clock.sleep(pause)
-            pause = min(_READY_PAUSE, pause * 1.5)
+            self.clock.sleep(min(most, max(least, _PAUSE_SHARE * (self.clock.monotonic() - begun))))
         running.seen = replace(running.seen, became_ready=True, stage=Stage.ACCEPT)
         return Passed()
 
@@ -324,7 +325,7 @@ class Stages:
             if self._has_ended(running) or self.clock.monotonic() >= ends:
                 running.seen = replace(running.seen, died_after_ready=True)
                 return self.over("the engine died after it was ready")
-            self.clock.sleep(_READY_PAUSE)
+            self.clock.sleep(_WELL_PAUSE)
         return None
 
     def _has_ended(self, running: Running) -> bool:
