@@ -77,7 +77,7 @@ def test_profiles_are_gone_through_until_one_works_which_proves_nothing_about_th
         profile("tiny"),
     ]
     vllm_image(scene.docker().client(), IMAGE)
-    document = _tried(scene)
+    document = _tried(scene, "--level", "target")
     trial = document["trial"]
     seen = [(start["profile"], start["failure_class"], start["exit_code"]) for start in trial["starts"][:3]]
     assert seen == [
@@ -127,9 +127,9 @@ def test_an_engine_that_hangs_while_loading_is_given_up_at_its_deadline(scene: S
     _assert_given_back(scene, trial)
 
 
-def _tried(scene: Scene) -> dict[str, Any]:
+def _tried(scene: Scene, *options: str) -> dict[str, Any]:
     """Run the trial by hand and return what it prints; a verdict of either kind is exit 0."""
-    running = scene.started("trial", "run", IMAGE, "--json")
+    running = scene.started("trial", "run", IMAGE, "--json", *options)
     said, trouble = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, f"exit {running.returncode}\n{said}\n{trouble}"
     document: dict[str, Any] = json.loads(said)
