@@ -83,7 +83,8 @@ def test_a_fall_back_to_the_cpu_is_told_though_it_works(scene: Scene, share: str
 
 def test_an_ollama_that_calls_no_tool_fails_with_what_it_said_instead(scene: Scene) -> None:
     trial = ollama(scene, STUB_TOOLS="none")
-    assert (trial["bring_up"], trial["failure_class"], trial["failed_stage"]) == ("fails", "model-config", "accept")
+    seen = (trial["bring_up"], trial["failure_class"], trial["failed_stage"])
+    assert seen == ("fails", "model-config", "accept"), (trial["starts"], texts(trial))
     assert any("no tool was called; the engine said: Hello from the stand-in." in text for text in texts(trial))
 
 

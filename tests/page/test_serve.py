@@ -291,7 +291,7 @@ def _is_ended(connection: socket.socket) -> bool:
 
 def test_who_does_not_read_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "logs" / "trial-4-start-0.log.gz").write_bytes(os.urandom(30_000_000))
-    monkeypatch.setattr(serve, "_BODY_SECONDS", 1.0)
+    monkeypatch.setattr(serve, "_BODY_SECONDS", 6.0)  # long enough to be seen on a busy machine
     monkeypatch.setattr(serve, "_LEAST_RATE", 30_000_000)
     with served(folder) as site, socket.create_connection(("127.0.0.1", site.port), timeout=20) as idle:
         idle.sendall(b"GET /logs/trial-4-start-0.log.gz HTTP/1.0\r\n\r\n")
