@@ -2,12 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Literal
 
 import pytest
@@ -52,6 +54,38 @@ def test_a_healthy_engine_answers_streams_and_calls_the_tool() -> None:
         errand = client.call_tool()
         assert errand.ok, errand.text
         assert "milk" in errand.text
+
+
+@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
+def test_who_is_asked_for_its_health_is_heard_out(status: str) -> None:
+    """An engine that is still writing when its client hangs up may log that: an error which then reads as its own."""
+    ended: list[bytes | str] = []
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\n".encode())
+            for piece in (b"we", b"ll"):
+                time.sleep(0.2)  # what hangs up after the head does it now
+                try:
+                    connection.sendall(piece)
+                except OSError as error:
+                    ended.append(type(error).__name__)
+                    return
+            try:
+                ended.append(connection.recv(1))
+            except OSError as error:
+                ended.append(type(error).__name__)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = Thread(target=answer, args=(listening,))
+        serving.start()
+        client = EngineClient(f"http://127.0.0.1:{listening.getsockname()[1]}", MODEL, "/health")
+        assert client.is_well() == (status == "200 OK")
+        client.close()
+        serving.join(20)
+    assert ended == [b""]
 
 
 def test_an_engine_that_calls_no_tool_is_said_so() -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ _REMARK = 150
 _PATIENCE = 120.0
 """Seconds of silence after which an answer is not waited for any more."""
 _METRICS_SECONDS = 10.0
+_HEALTH_SECONDS = 5.0
 _PHRASE_TOKENS = 192
 """Room for two calls; a model that talks instead is not listened to for long."""
 
@@ -81,9 +83,16 @@ class EngineClient:
         self._http.close()
 
     def is_well(self) -> bool:
-        """Return whether the health route answers 200 within a few seconds."""
+        """Return whether the health route answers 200 within a few seconds.
+
+        Its body is read, too: an engine whose client hangs up in the middle may log that as an error of its own.
+        """
+        ends = time.monotonic() + _HEALTH_SECONDS
         try:
-            with self._http.stream("GET", self._health_path, timeout=5) as response:
+            with self._http.stream("GET", self._health_path, timeout=_HEALTH_SECONDS) as response:
+                with suppress(httpx.HTTPError, _TooLong, _TooLate):  # its status has said what counts
+                    for _ in _bounded(response, ends):
+                        pass
                 return response.status_code == 200
         except httpx.HTTPError:
             return False
