@@ -1,15 +1,12 @@
 """config check, config show, config init, notify test, demo, healthcheck: the operator's own business."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from watcher.cli import exits, initializing
 from watcher.cli.call import Call, show
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_to(app: typer.Typer) -> None:

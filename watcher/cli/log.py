@@ -8,8 +8,6 @@ from typing import Any
 
 from watcher.model.text import printable
 
-FORMATS = ("text", "json")
-
 
 def log_line(form: str, level: str, line: str, **figures: Any) -> str:
     """Return the line; `figures` are fields of their own in JSON, and left out of text."""
