@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -19,6 +20,7 @@ import pyte
 from tests.places import CHECKOUT
 
 CTRL_C = b"\x03"
+_END_OF_DRAWING = re.compile(rb"(?<=\x1b\[A)")
 
 
 @dataclass
@@ -86,8 +88,9 @@ class Terminal:
                     continue
                 piece = os.read(self._master, 65536)
                 self.raw += piece
-                stream.feed(piece)
-                self.seen.update(self.lines())
+                for drawing in _END_OF_DRAWING.split(piece):  # one read may bring several
+                    stream.feed(drawing)
+                    self.seen.update(self.lines())
 
 
 @contextmanager

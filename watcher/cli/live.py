@@ -53,7 +53,7 @@ class Live:
 
     def __init__(self, terminal: int, encoding: str, color: bool) -> None:
         self._terminal, self._encoding, self._color = terminal, encoding, color
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._lines: SimpleQueue[list[str] | None] = SimpleQueue()
         self._shown = Shown("", "looking", None)
         self._update = ""
         self._log = b""
@@ -69,7 +69,7 @@ class Live:
         self._thread.join(_PATIENCE_SECONDS)
 
     def say(self, line: str) -> None:
-        self._lines.put(printable(line))
+        self._lines.put([printable(line)])
 
     def update(self, line: str) -> None:
         self._update = line
@@ -79,6 +79,7 @@ class Live:
         if name not in _WITH_ENGINE:
             self._log = b""
         self._shown = Shown(name, doing, seconds)
+        self._lines.put([])  # nothing that stays, but a short stage is over before the next half second
 
     def engine_log(self, piece: bytes) -> None:
         self._log = (self._log + piece[-_LOG_TAIL:])[-_LOG_TAIL:]
@@ -95,13 +96,13 @@ class Live:
             return
 
     def _arrived(self) -> list[str] | None:
-        """Return the lines of the next half second, as soon as there is one; None at the end."""
+        """Return the lines of the next half second, as soon as there is one or another stage; None at the end."""
         lines: list[str] = []
         try:
-            line = self._lines.get(timeout=_TICK_SECONDS)
-            while line is not None:
-                lines.append(line)
-                line = self._lines.get_nowait()
+            said = self._lines.get(timeout=_TICK_SECONDS)
+            while said is not None:
+                lines += said
+                said = self._lines.get_nowait()
         except Empty:
             return lines
         if lines:
