@@ -172,6 +172,12 @@ def test_every_line_is_the_devices_own(tmp_path: Path) -> None:
     assert "/etc/nv_tegra_release" in text, "what was not found says how to find it out"
 
 
+def test_the_hours_are_the_devices_also_where_the_watcher_has_another_clock(tmp_path: Path) -> None:
+    assert loaded(tmp_path, replace(ON_ORIN, time_zone="America/Sao_Paulo")).schedule.timezone == "America/Sao_Paulo"
+    assert loaded(tmp_path, ON_ORIN).schedule.timezone is None
+    assert "`timedatectl` says yours" in said(tmp_path)
+
+
 def test_a_jetson_without_the_runtime_is_told_how_to_get_it(tmp_path: Path) -> None:
     there = loaded(tmp_path, Survey(replace(ORIN, runtimes=("runc",)), "unix:///var/run/docker.sock"))
     assert there.device.runtime == "nvidia"
@@ -262,7 +268,11 @@ _SERVICES = st.builds(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(services=st.lists(_SERVICES, max_size=3), chosen=st.none() | _SERVICES, trouble=_TEXT)
+@given(
+    services=st.lists(_SERVICES, max_size=3, unique_by=lambda one: one.service),
+    chosen=st.none() | _SERVICES,
+    trouble=_TEXT,
+)
 def test_whatever_was_found_the_file_loads(
     tmp_path: Path, services: list[RunningService], chosen: RunningService | None, trouble: str
 ) -> None:

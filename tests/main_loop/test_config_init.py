@@ -35,6 +35,7 @@ class Desk:
         for name, text in {
             "etc/nv_tegra_release": RELEASE,
             "etc/hostname": "orin-nx\n",
+            "etc/timezone": "Europe/Berlin\n",
             "proc/device-tree/model": "NVIDIA Jetson Orin NX Engineering Reference Developer Kit\0",
             "proc/meminfo": "MemTotal:       16083576 kB\n",
         }.items():
@@ -110,6 +111,8 @@ def test_a_running_engine_becomes_the_file_and_config_check_accepts_it(desk: Des
     checked = desk.watcher("config", "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "they need schedule.window" in checked.stdout
+    desk.file.write_text(text.replace("#window", "window"))
+    assert "automatic trials are on: 02:00-06:00 Europe/Berlin\n" in desk.watcher("config", "check").stdout
 
 
 def test_a_compose_service_is_found_under_the_name_that_it_really_has(desk: Desk) -> None:

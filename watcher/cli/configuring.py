@@ -29,6 +29,7 @@ def config_check(context: typer.Context) -> int:
     from watcher.errors import ConfigError
     from watcher.host.services_check import service_faults
     from watcher.notify.send import check_url
+    from watcher.planner.window import window_text
 
     call: Call = context.obj
     settings = call.settings()
@@ -43,6 +44,8 @@ def config_check(context: typer.Context) -> int:
     show(f"{_origin(settings.origin)}: well; {len(settings.sources)} sources, {len(settings.notify.urls)} channels")
     if missing := settings.auto_missing:
         show(f"automatic trials are off; they need {', '.join(missing)}")
+    else:
+        show(f"automatic trials are on: {window_text(settings.schedule.window, settings.schedule.zone)}")
     return exits.DONE
 
 

@@ -25,7 +25,7 @@ def draft(survey: Survey, plan: FirstPlan, shipped: str, root: Path = Path("/"))
     parts = [
         _head(survey),
         _device(survey, root),
-        _schedule(),
+        _schedule(survey),
         _trial(plan),
         *(_engine(adopted, plan) for adopted in plan.adopted.values()),
         *([_engine_without_service(plan)] if plan.engine.id not in plan.adopted else []),
@@ -89,13 +89,18 @@ def _runtime(survey: Survey) -> Iterator[str]:
         yield line("runtime", "runc")
 
 
-def _schedule() -> Iterator[str]:
+def _schedule(survey: Survey) -> Iterator[str]:
     yield "[schedule]"
     yield from remark(
-        'When trials may put the service aside by themselves, in the machine\'s time zone; "any" for always. Nothing '
-        "is tried by itself until you remove the # here."
+        'When trials may put the service aside by themselves; "any" for always. Nothing is tried by itself until you '
+        "remove the # here."
     )
     yield off("window", "02:00-06:00")
+    if survey.time_zone:
+        yield line("timezone", survey.time_zone)
+    else:
+        yield from remark("Whose hours these are; `timedatectl` says yours. As it stands, the watcher's own.")
+        yield off("timezone", "Europe/Berlin")
 
 
 def _trial(plan: FirstPlan) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The settings as frozen values: one class per section of CONTRACT."""
 
 import re
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings
 from watcher.config.listen import is_loopback, parse_listen
 from watcher.config.sources import SourceConfig
-from watcher.config.values import Duration, Section, Size, Strings, Window, parse_window
+from watcher.config.values import Duration, Section, Size, Strings, Window, is_time_zone, parse_window
 from watcher.model.suite import Suite
 
 SERVICE_KINDS = ("container", "systemd-user", "systemd")
@@ -55,14 +55,18 @@ class ScheduleSection(Section):
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, zone: str | None) -> str | None:
-        if zone is not None:
-            from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-            try:
-                ZoneInfo(zone)
-            except (ZoneInfoNotFoundError, ValueError):
-                raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
+        if zone is not None and not is_time_zone(zone):
+            raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin")
         return zone
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the configured time zone, else the machine's, with its clock changes."""
+        from zoneinfo import ZoneInfo
+
+        from tzlocal import get_localzone
+
+        return ZoneInfo(self.timezone) if self.timezone else get_localzone()
 
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

@@ -62,6 +62,15 @@ def _compiles(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def is_time_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return bool(name) and ZoneInfo(name) is not None
+    except (KeyError, OSError, ValueError):  # no such zone; a folder of zones; not a name at all
+        return False
+
+
 def _strings(value: object) -> object:
     """Let an environment twin give a list as comma-separated text."""
     if isinstance(value, str):

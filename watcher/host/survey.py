@@ -22,6 +22,7 @@ from watcher.host.found_units import running_units
 from watcher.host.gpu_users import gpu_users
 from watcher.host.names import TRIAL
 from watcher.host.own_container import own_container
+from watcher.host.time_zone import device_zone
 from watcher.model.survey import RunningService, ServiceMount, Survey
 
 _USUAL_SHM = 64 * 2**20
@@ -58,7 +59,8 @@ def take_survey(
     every = [*services, *([chosen] if chosen else [])]
     models = find_models(device.root, [m.source for one in every for m in one.mounts if m.kind == "bind"], home)
     facts = read_device(section, runtimes)
-    return Survey(facts, docker, (*services, *units), models, images, tuple(troubles)), chosen
+    zone = device_zone(device.root)
+    return Survey(facts, docker, (*services, *units), models, images, zone, tuple(troubles)), chosen
 
 
 def _containers(engine: Engine, presets: Mapping[str, EngineSettings]) -> tuple[RunningService, ...]:

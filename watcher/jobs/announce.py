@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 
 from watcher.errors import NotifyFailed
@@ -19,7 +19,7 @@ from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.notify.message import Digest, PlannedTrial, SourceRemark, SourceTrouble, compose
 from watcher.planner.reminders import reminder_number
-from watcher.planner.window import Hours
+from watcher.planner.window import window_text
 from watcher.ports import Notifier
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
@@ -142,12 +142,8 @@ def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterat
         if candidate.id in starts and candidate.compatible and not candidate.skipped:
             when = datetime.fromisoformat(starts[candidate.id])
             yield PlannedTrial(
-                candidate, when, means.settings.trial.services, rules.total, _window(rules.hours, rules.zone)
+                candidate, when, means.settings.trial.services, rules.total, window_text(rules.hours, rules.zone)
             )
-
-
-def _window(hours: Hours, zone: tzinfo) -> str:
-    return "any time" if hours is None else f"{hours[0]:%H:%M}-{hours[1]:%H:%M} {zone}"
 
 
 def _stale_remarks(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:

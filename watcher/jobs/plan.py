@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from watcher.answer import open_ledger, stand
 from watcher.config.sources import SourceConfig
@@ -111,17 +110,9 @@ def rules_of(means: Means) -> due.Rules:
         total=settings.trial.total_of(settings.trial.repeats) + settings.acceptance.soak,
         retries=settings.trial.retries,
         hours=settings.schedule.window,
-        zone=zone_of(means),
+        zone=settings.schedule.zone,
         displaces=bool(settings.trial.services) and settings.trial.bring_up != "by-hand",
     )
-
-
-def zone_of(means: Means) -> tzinfo:
-    """Return the configured time zone, else the machine's, with its clock changes."""
-    from tzlocal import get_localzone
-
-    name = means.settings.schedule.timezone
-    return ZoneInfo(name) if name else get_localzone()
 
 
 def answer_now(

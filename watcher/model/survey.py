@@ -77,6 +77,7 @@ class Survey:
         docker: address of the engine that answered.
         services: containers that run, and units of systemd whose program is a known engine's.
         images: names of the images in the Docker engine.
+        time_zone: the device's own, such as `Europe/Berlin`.
     """
 
     device: DeviceFacts
@@ -84,4 +85,5 @@ class Survey:
     services: tuple[RunningService, ...] = ()
     models: tuple[FoundModel, ...] = ()
     images: tuple[str, ...] = ()
+    time_zone: str | None = None
     troubles: tuple[str, ...] = ()

@@ -37,6 +37,11 @@ def window_end(hours: Hours, zone: tzinfo, now: datetime) -> datetime | None:
     return next((end for begin, end in _around(hours, zone, now) if begin <= now < end), None)
 
 
+def window_text(hours: Hours, zone: tzinfo) -> str:
+    """Return it as people read it, with whose hours these are."""
+    return "any time" if hours is None else f"{hours[0]:%H:%M}-{hours[1]:%H:%M} {zone}"
+
+
 def _around(hours: tuple[time, time], zone: tzinfo, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield the windows of the days around `moment`, in UTC: a day with a clock change has a longer or shorter one."""
     begin, end = hours
