@@ -8,6 +8,7 @@
     ├── HostError              the bench: the trial's outcome is `bench`, both answers stay as they were
     │   ├── Refused              preflight said no (carries retry_at): the outcome is `refused`
     │   │   └── LeaseHeld            another process runs a trial
+    │   ├── NoEngine             no Docker engine is reached (carries a remedy): the operator starts it, or lets us in
     │   ├── CannotStart          the candidate's own command cannot be executed: a verdict, not the bench
     │   └── RestoreFailed        a displaced service is still down: tell a human now
     ├── StoreError             the database is locked, full or unreadable: nothing promised is lost
@@ -71,6 +72,18 @@ class Refused(HostError):
 
 class LeaseHeld(Refused):
     """Another process runs a trial; the message names it."""
+
+
+class NoEngine(HostError):
+    """No Docker engine is reached; `trouble` says so without the remedy."""
+
+    def __init__(self, message: str, remedy: str, **fields: object) -> None:
+        super().__init__(message, **fields)
+        self.trouble = super().__str__()
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.trouble}: {self.remedy}"
 
 
 class CannotStart(HostError):

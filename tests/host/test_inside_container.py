@@ -93,6 +93,31 @@ def test_it_sees_the_disk_that_images_lie_on(docker: DockerWorld) -> None:
     assert int(said) == pytest.approx(really, rel=0.2)
 
 
+@pytest.mark.parametrize("is_in_group", [False, True], ids=["without its group", "in its group"])
+def test_an_account_without_the_sockets_group_is_told_in_one_line(
+    docker: DockerWorld, tmp_path: Path, is_in_group: bool
+) -> None:
+    base_image(docker.client)
+    socket, group = socket_of(docker), socket_of(docker).stat().st_gid
+    (tmp_path / "config.toml").write_text('[device]\ndocker = "unix:///run/engine.sock"\n')
+    container = docker.client.containers.run(
+        BASE,
+        ["python3", "-m", "watcher", "--config", "/config.toml", "doctor"],
+        detach=True,
+        user="10001:10001",
+        group_add=[group] if is_in_group else [],
+        environment={**ENVIRONMENT, "WATCHER_STORE__DATA_DIR": "/data"},
+        tmpfs={"/data": "mode=1777"},
+        volumes=bound({**PLACES, str(socket): "/run/engine.sock", str(tmp_path / "config.toml"): "/config.toml"}),
+    )
+    container.wait(timeout=60)
+    said = container.logs(stderr=False).decode()
+    assert ("engine.sock answers" in said) is is_in_group, container.logs().decode()
+    about = [line for line in said.splitlines() if "is not in the group of the Docker socket" in line]
+    assert len(about) == (0 if is_in_group else 1)
+    assert (f"to do: DOCKER_GID={group} for compose.yaml" in said) is not is_in_group
+
+
 def test_a_whole_trial_runs_over_the_trials_network_which_it_leaves(docker: DockerWorld, tmp_path: Path) -> None:
     scene = scene_inside(docker, tmp_path, "healthy")
     watcher = watcher_inside(docker, scene, "trial", "run", IMAGE, "--json")

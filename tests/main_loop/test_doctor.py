@@ -71,6 +71,9 @@ def test_an_engine_that_does_not_answer_hides_nothing_else(scene: Scene) -> None
     assert found["docker"] == {"broken"}
     assert found["database"] == {"ok"}
     assert "channels" in found
+    said = scene.watcher("doctor").stdout
+    assert said.count("BROKEN") == 1, "once, and not again for all that only Docker shows"
+    assert "to do: start Docker (`sudo systemctl start docker`)" in said
 
 
 def test_a_quarantine_is_lifted_once_nothing_is_broken(scene: Scene) -> None:

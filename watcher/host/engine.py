@@ -4,9 +4,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watcher.errors import HostError
+from watcher.errors import HostError, NoEngine
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 60
 """How long the engine may take to answer one ordinary request."""
 _NO_SUCH_IMAGE = "No such image"
+_SILENT = "the Docker engine does not answer"
+_START = "start Docker (`sudo systemctl start docker`), or correct device.docker"
 
 
 @contextmanager
@@ -56,7 +59,7 @@ class Engine:
         """Return a connection of one's own, for what takes long; the caller closes it."""
         from docker.api.client import APIClient
 
-        with asking("the Docker engine does not answer", docker=self.url):
+        with asking(_SILENT, docker=self.url):
             _knock(self.url)
             api = APIClient(base_url=self.url, version="auto", timeout=max(1, int(timeout)))
             api.trust_env = False  # proxies and .netrc are not for an engine; looking for them takes half of a request
@@ -68,7 +71,7 @@ class Engine:
             self._api = None
 
     def info(self) -> dict[str, Any]:
-        with asking("the Docker engine does not answer", docker=self.url):
+        with asking(_SILENT, docker=self.url):
             return dict(self.api.info())
 
     def container(self, name_or_id: str) -> dict[str, Any] | None:
@@ -95,11 +98,27 @@ class Engine:
 
 
 def _knock(url: str) -> None:
-    """Raise OSError where nobody listens; the SDK would leave its socket open then."""
-    if url.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as door:
-            door.settimeout(ANSWER_SECONDS)
-            door.connect(url.removeprefix("unix://"))
+    """Raise NoEngine where nobody listens or we are not let in; the SDK would leave its socket open then."""
+    if not url.startswith("unix://"):
+        return
+    path = url.removeprefix("unix://")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(ANSWER_SECONDS)
+        try:
+            door.connect(path)
+        except PermissionError:
+            raise NoEngine("this account is not in the group of the Docker socket", _way_in(path), docker=url) from None
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NoEngine(_SILENT, _START, docker=url, cause=error.strerror) from None
+
+
+def _way_in(path: str) -> str:
+    """Return how this account gets into the group that owns the socket."""
+    try:
+        group = str(Path(path).stat().st_gid)
+    except OSError:  # the folder above is closed, too
+        group = f"$(stat -c %g {path})"
+    return f'DOCKER_GID={group} for compose.yaml; on the host `sudo usermod -aG "$(stat -c %G {path})" USER`'
 
 
 def name_of(container: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Services that trials displace and that are ill by themselves: told once, with the likely cause and what to do."""
 
-from watcher.errors import HostError
+from watcher.errors import HostError, NoEngine
 from watcher.host.lease import lease_holder
 from watcher.host.owed import read_debts
 from watcher.jobs.means import Means
@@ -23,6 +23,8 @@ def ailments(means: Means) -> tuple[Ailment, ...]:
     for service in means.settings.trial.services:
         try:
             ailment = means.host.ailment(service)
+        except NoEngine:  # said where the device was looked at
+            return ()
         except HostError as error:
             means.say(f"{service} was not looked at: {error}")
             continue

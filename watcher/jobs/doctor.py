@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watcher.errors import WatcherError
+from watcher.errors import NoEngine, WatcherError
 from watcher.host.kept import owed_reports
 from watcher.host.owed import read_debts
 from watcher.jobs.ailing import ailments
@@ -58,6 +58,9 @@ def examine(means: Means) -> tuple[Check, ...]:
     for area, look in looks:
         try:
             found += look()
+        except NoEngine as error:  # told once: what only Docker shows is not looked at
+            if area == "docker":
+                found.append(Check(area, Health.BROKEN, error.trouble, error.remedy))
         except WatcherError as error:
             found.append(Check(area, Health.BROKEN, str(error)))
     return (*found, *_quarantine(means, device, found))
@@ -136,6 +139,8 @@ def _services(means: Means) -> Iterator[Check]:
     for service in means.settings.trial.services:
         try:
             names = ", ".join(owed.service for owed in means.host.examine(service))
+        except NoEngine:
+            raise
         except WatcherError as error:
             yield Check("service", Health.BROKEN, f"{service}: {error}", "correct trial.displace")
             continue
