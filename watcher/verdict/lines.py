@@ -42,8 +42,12 @@ _PREFIXES = tuple(
         r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+:\d+\] ",  # glog
         r"\[(?:INFO|WARN(?:ING)?|ERROR|DEBUG|FATAL|TRT|TRT-LLM|TensorRT|TensorRT-LLM|[IWEDVF])\]\s*",
         r"(?:ERROR|CRITICAL|FATAL):\s+(?=\S)",
+        r"- [\w.<>-]{1,60} - (?=(?:ERROR|CRITICAL|WARNING|INFO|DEBUG) - )",  # Python's logging
+        r"\| (?:ERROR|CRITICAL|WARNING|INFO|DEBUG) +\| \S+:\d+ - ",  # loguru
         r"(?:- )?(?:ERROR|CRITICAL|WARNING|INFO|DEBUG) (?:- |\| )",
         r"[│║┃] ",  # boxes of rich
+        r"\[[A-Za-z][\w.-]{0,30}\] "  # a supervisor names the process
+        r"(?=(?:INFO|WARNING|ERROR|DEBUG)\b|\(\w+ pid=|(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)\b)",
     )
 )
 _ANOTHER = re.compile(
@@ -57,11 +61,15 @@ _QUIET = re.compile(
     r"|\[(?:I|W|D|V|INFO|WARN|WARNING|DEBUG|VERBOSE)\]"
     r"|^\d{1,3}\.\d\d\.\d{3}\.\d{3} [IWD] "
     r"|^\[?[IWD]\d{3,4} \d\d:\d\d:\d\d"
-    r"|(?:^|[ \]|-])(?:INFO|WARNING|WARN|DEBUG) (?:[-|:\[]|\d\d-\d\d )"
+    r"|(?:^|[ \]|-])(?:INFO|WARNING|WARN|DEBUG) +(?:[-|:\[]|\d\d-\d\d )"
     r"|\b(?:User|Future|Deprecation|Runtime|Import)Warning:"
 )
+_NAMES_AN_ERROR = re.compile(r"\blevel=(?:INFO|WARN) .*\berror=\"?(?!nil\b|null\b|none\b|<nil>)\w")
+"""Ollama tells on level info why a model was not loaded."""
 _CARRIES_SPEECH = re.compile(
-    r"\bprompt\b|Received request|[\"'](?:content|role|messages|prompt|text)[\"']\s*:|non-default args", re.IGNORECASE
+    r"(?<![-\w])prompt\b[\"']?\s*[:=]|(?:Received request|Generated response) |non-default args"
+    r"|[\"'](?:content|role|messages|prompt|text|title|subject|body|question|comment|description|summary)[\"']\s*:",
+    re.IGNORECASE,
 )
 
 
@@ -126,6 +134,7 @@ def read_line(raw: bytes) -> Line:
     plain = uncoloured(bare)
     info = says_info(raw)
     rest, quiet = _without_prefixes(plain.strip("\x00 \t"))
+    quiet = quiet and not _NAMES_AN_ERROR.search(plain)
     logged = bare is not text or len(rest) < len(plain.strip())
     return Line(rest, logged, quiet or info, info, (quiet or info or not logged) and _is_speech(plain))
 

@@ -17,19 +17,37 @@ _SPEAKER = re.compile(
 _PERSON = re.compile(_SPEAKER.pattern + r"|\b(?:you|your)\b")
 _CODE = re.compile(
     r"^\s*(?:return|if|elif|assert|raise|except|def|with|for|while|self\.\w+\()\b|^\$ (?:grep|echo|cat)\b"
+    r"|^\s*(?:(?:PASSED|SKIPPED|XFAIL)\s+)?\S+\.py::\w"
+    r"|^\s*(?:- )?(?:pattern|regexp?|match)\s*[:=]|^(?:export )?(?:[A-Z][A-Z\d_]*=|\w+ = )\\*[\"']"
 )
+"""Source, a setting, a command, or the name of a test, which holds what the test is given."""
+_LITERAL = re.compile(r"\b[rR][bBfF]?[\"'][^\"']*$")
+_FROM_A_FILE = re.compile(
+    r"\S\.(?:so[\w.]*|whl|md|rst|patch|diff)(?::\d+)?:\s*(?:\w*Error: )?$|\b(?:OPEN|CLOSED|MERGED)\s"
+)
+"""What stands before a line of a file that is no log, or before the title of an issue."""
+_KEY_OF = re.compile(r"[^\"'\\]*[\"'](?:\s*:\s|,$)")
+"""Follows what is a key, or an item in a list, of source."""
+_ANNOUNCED = re.compile(
+    r"\b[Aa]n (?:\w+ )?(?:error|exception) (?:has )?occurred\b[^:]{0,60}:?\s*$"
+    r"|\bfailed with (?:error|exception) \\*[\"']$"
+)
+"""A program says that an error follows."""
+_KEY = re.compile(r"\\*[\"'][\w.-]+\\*[\"']\s*:|\b[\w.-]+=")
+_TRACE_IN_A_STRING = re.compile(r"Traceback \(most recent call last\).*\\n", re.DOTALL)
 _SPEECH = re.compile(
-    r"\b(?:when|because|which|instead of|caus\w+|due to|treat|avoids?|known|workaround|complain\w*|says?"
+    r"\b(?:when|because|which|instead of|caus(?:e[sd]|ing)|due to|treat|avoids?|known|workaround|complain\w*|says?"
     r"|saying|gives?|got"
     r"|getting|gets?|throws?|raises?|hits?|hitting|see|seeing|seen|saw|symptom|looks? like|like|sometimes"
     r"|could|might|may"
     r"|such as|same|happens?|occurs?|reported|fails? with|failed with|failing with|crash\w* with|die[sd]? with"
     r"|ends? (?:in|with)|e\.g\.|i\.e\.|aka|called|named|known as|about|error was|error is|the error"
-    r"|this error|an error"
-    r"|message|bug|issue|fix\w*|patch\w*|commit|grep|match\w*|if|contains?|expect\w*)\b",
+    r"|this error|an error|since|hides?|masks?"
+    r"|message|bug|issue|fix\w*|patch\w*|commit|grep|match\w*|if|contains?|expect\w*"
+    r"|patterns?|regexp?|(?:look|search|watch|tail)\w* for)\b",
     re.IGNORECASE,
 )
-_EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception|Warning)?\b['\"]?\(?\\?['\"]?:?\s*$")
+_EXCEPTION = re.compile(r"(?:[\w.]*(?:Error|Exception|Warning)\b|[\w.]+(?=['\"]?[:(]))['\"]?\(?\\?['\"]?:?\s*$")
 _REPORT = re.compile(r"^[\W\d]*(?:(?:please|report|a|bug|to|PyTorch)\b\W*)*")
 _ADVICE = re.compile(
     r"\b(?:if you (?:see|get|hit|encounter|run)|you (?:may|might|will|can|could) (?:see|get)|may (?:see|fail|crash)"
@@ -51,7 +69,7 @@ _LOGGY = re.compile(
     r"|Segmentation|goroutine"
     r"|(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)\b|CUDA kernel errors|For debugging consider"
     r"|Compile with `TORCH"
-    r"|.*\d+%\|| {4,}\S|\t\S|[a-z]+ = |.*\b\w+=\S+ \w+=\S+)"
+    r"|.*\d+%\|| {4,}\S|\t\S|[a-z]+ = |.*\b\w+=\S+ \w+=\S+|\S+\.\w+:\d+: \S|.*, in function \w+ at \S|\s*\w+\(.*\)$)"
 )
 _WORD = re.compile(r"[A-Za-z']+")
 _COMMON = re.compile(
@@ -59,6 +77,9 @@ _COMMON = re.compile(
     r"|was|we|when|which|with|you|your)\b",
     re.IGNORECASE,
 )
+_CHANGE = re.compile(r"commit [0-9a-f]{7,40}$|From [0-9a-f]{40} |diff --git ")
+_READS_A_FILE = re.compile(r"\S{0,80}[$#] .*?\b(?:strings\b|grep\b.*\.(?:so|cpp|cu|h|py|md)\b)")
+"""A command which shows texts that no run printed."""
 _HEADING = re.compile(r"^#{1,6} [A-Za-z\[`*]")
 _BOLD = re.compile(r"\*\*[^*\s][^*]*\*\*")
 _TABLE = re.compile(r"^\|.*\|\s*$")
@@ -74,16 +95,30 @@ def is_mention(text: str, start: int, end: int, strict: bool, quoted_log: bool =
     lead, tail = text[:start], text[end:]
     if _MARKUP.match(text) and not (quoted_log and text.startswith(">")):
         return True
-    if _CODE.match(text) or (lead.count("`") % 2 and "`" in tail):
+    if _CODE.match(text) or _LITERAL.search(lead) or (lead.count("`") % 2 and "`" in tail):
         return True
-    lead = _EXCEPTION.sub("", lead)
-    if _SPEAKER.search(lead):
+    said = _EXCEPTION.sub("", _ANNOUNCED.sub("", lead))
+    if _SPEAKER.search(said):
         return True
-    return strict and (_SPEECH.search(lead) is not None or _PERSON.search(tail) is not None or _says_more(tail))
+    if not strict:
+        return False
+    return (
+        _FROM_A_FILE.search(lead) is not None
+        or _is_speech(said)
+        or _PERSON.search(tail) is not None
+        or _says_more(tail)
+    )
+
+
+def _is_speech(lead: str) -> bool:
+    """Return whether what stands before a message speaks; keys and a traceback's other lines do not."""
+    return _SPEECH.search(_KEY.sub(" ", _TRACE_IN_A_STRING.sub("", lead))) is not None
 
 
 def _says_more(tail: str) -> bool:
-    """Return whether a sentence goes on after a message that ends its line."""
+    """Return whether a sentence goes on after a message that ends its line, or source does."""
+    if _KEY_OF.match(tail):
+        return True
     rest = _REPORT.sub("", tail)
     return len(_WORD.findall(rest)) >= 3 and _SPEECH.search(rest) is not None
 
@@ -96,15 +131,20 @@ class Profile:
     fences: int = 0
     log_lines: int = 0
     sentences: int = 0
+    speaks: bool = False
     personal: bool = False
+    reads_files: bool = False
     advice: bool = False
     ran: bool = False
     quoted: int = 0
+    is_change: bool = False
     seen: int = 0
 
     def feed(self, text: str, logged: bool, is_hit: bool) -> None:
         """Take the next line: without its logger's prefix, whether it had one, and whether a signature matched it."""
         self.seen += 1
+        self.is_change = self.is_change or (self.seen == 1 and _CHANGE.match(text) is not None)
+        self.reads_files = self.reads_files or _READS_A_FILE.match(text) is not None
         if text.lstrip().startswith(("```", "~~~")):
             self.fences += 1
             return
@@ -124,6 +164,7 @@ class Profile:
     def _note_speech(self, raw: str, person: re.Pattern[str]) -> None:
         if len(_WORD.findall(raw)) >= 5 and len(_COMMON.findall(raw)) >= 2:
             self.sentences += 1
+        self.speaks = self.speaks or _SPEAKER.search(raw) is not None
         self.personal = self.personal or person.search(raw) is not None
         self.advice = self.advice or _ADVICE.search(raw) is not None
         self.ran = self.ran or _RAN.search(raw) is not None
@@ -135,13 +176,14 @@ class Profile:
 
     @property
     def is_document(self) -> bool:
-        """Return whether this is Markdown and hardly any log stands outside of its fences."""
-        return (len(self.kinds) >= 2 or self.fences >= 2) and self.log_lines <= 2 * self.sentences + 2
+        """Return whether this is a change to source, or Markdown with hardly any log outside of its fences."""
+        marked_up = len(self.kinds) >= 2 or self.fences >= 2
+        return self.is_change or (marked_up and self.log_lines <= 2 * self.sentences + 2)
 
-    @property
-    def is_conversation(self) -> bool:
-        """Return whether people talk and no program's output stands around."""
-        return self.log_lines == 0 and self.sentences > 0 and (self.personal or self.advice)
+    def is_conversation(self, strict: bool) -> bool:
+        """Return whether people talk and no program's output stands around; programs say "you", too."""
+        personal = self.personal if strict else self.speaks
+        return self.log_lines == 0 and self.sentences > 0 and (personal or self.advice)
 
     def only_mentions(self, fenced: bool, alone: bool, logged: bool, strict: bool) -> bool:
         """Return whether a hit is a mention by what surrounds it.
@@ -154,4 +196,4 @@ class Profile:
         """
         if fenced:
             return strict and alone and (self.advice or (self.personal and not self.ran))
-        return not logged and (self.is_document or self.is_conversation)
+        return not logged and (self.is_document or self.is_conversation(strict))

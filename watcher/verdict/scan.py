@@ -34,6 +34,7 @@ MAX_HITS = 6
 """Hits kept of one signature, before readiness and after; the first ones and always the last."""
 _STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "allocator-other-assert"})
 """Messages with a fixed text: words of speech around them make a mention."""
+_RAISED = re.compile(r"(?:Error|Exception|what\(\))\b.*INTERNAL\s+ASSERT")
 _FRAME = re.compile(r"^\s*(?:File \"|[\^~]+\s*$)|^\s{4,}\S")
 
 
@@ -188,6 +189,8 @@ class _Scanner:
         return decide(told, self.lines + (not self.ends_whole), cut=self._is_cut())
 
     def _is_mention(self, hit: Hit) -> bool:
+        if hit.signature.id in _STRICT and self.profile.reads_files and not hit.logged and not _RAISED.search(hit.text):
+            return True
         if hit.indented and self.profile.log_lines and not self.profile.is_document:
             return False
         return self.profile.only_mentions(hit.fenced, hit.alone, hit.logged, hit.signature.id in _STRICT)
