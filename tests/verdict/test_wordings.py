@@ -265,6 +265,56 @@ WORDINGS = [
         'def is_oom(e):\n    return "CUDA out of memory" in str(e) or "NVML_SUCCESS == r INTERNAL '
         'ASSERT FAILED at \\"../c10/cuda/CUDACachingAllocator.cpp\\":838" in str(e)',
     ),
+    (
+        "genuine-oom",
+        'time=2026-02-11T19:20:31.101Z level=INFO source=sched.go:450 msg="Load failed" error="model requires more '
+        'system memory (11.2 GiB) than is available (6.1 GiB)"',
+    ),
+    ("genuine-oom", '{"Status":"exited","OOMKilled":true,"ExitCode":137}'),
+    ("genuine-oom", "Last State:  Terminated\n  Reason:    OOMKilled"),
+    ("no-evidence", '{"Status":"exited","OOMKilled":false,"ExitCode":0}'),
+    ("genuine-oom", "slurmstepd: error: Detected 2 oom_kill events in StepId=4.0."),
+    ("genuine-oom", "llm.service: A process of this unit has been killed by the OOM killer."),
+    ("genuine-oom", "systemd-oomd[5]: Killed /system.slice/llm.scope due to memory used (7) / total (8)"),
+    ("genuine-oom", "earlyoom[6]: low memory! at or below SIGTERM limits: mem 10.00%, swap 10.00%"),
+    (
+        "genuine-oom",
+        "CUDA error: out of memory\n  current device: 0, in function alloc at /b/ggml-cuda.cu:503\n  "
+        "cuMemCreate(&handle, reserve_size, &prop, 0)\n/b/ggml-cuda.cu:96: CUDA error",
+    ),
+    ("arch-mismatch", "ERROR: CUDA kernel mul has no device code compatible with CUDA arch 870. Aborted (core dumped)"),
+    ("arch-mismatch", "RuntimeError: Found a GPU which is too old to be supported by the triton GPU compiler"),
+    ("arch-mismatch", "This kernel only supports sm100f.\nRuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"),
+    (
+        "arch-mismatch",
+        "RuntimeError: No compiled scaled_mm for a compute capability less than CUDA device capability: 87",
+    ),
+    (
+        "python-deps",
+        "RuntimeError: Detected that PyTorch and torchvision were compiled with different CUDA major versions.",
+    ),
+    ("python-deps", "TypeError: Descriptors cannot be created directly."),
+    (
+        "model-config",
+        "ValueError: To serve at least one request with the models's max seq len (32768), (4.50 GiB KV cache is needed",
+    ),
+    (
+        "model-config",
+        "OSError: We couldn't connect to 'https://huggingface.co' to load this file.\nCheckout your internet "
+        "connection or see how to run the library in offline mode.",
+    ),
+    ("model-config", "TypeError: EngineArgs.__init__() got an unexpected keyword argument 'swap_spaces'"),
+    ("model-config", "vllm serve: error: argument --limit-mm-per-prompt: Value {limit:1} cannot be converted"),
+    ("model-config", 'error while handling argument "-ngl": stoi'),
+    ("model-config", "ValueError: The number of required GPUs exceeds the total number of available GPUs"),
+    ("model-config", "ValueError: As of transformers v4.44, default chat template is no longer allowed"),
+    ("model-config", "jinja2.exceptions.TemplateSyntaxError: unexpected char '!' at 12"),
+    ("model-config", "[TRT] [E] Error Code 1: Serialization (Version tag does not match. Current Version: 239)"),
+    ("network-pull", 'Back-off pulling image "x/vllm:r36.5"'),
+    ("network-pull", "  Reason:       ErrImagePull"),
+    ("network-pull", "error getting credentials - err: exit status 1, out: ``"),
+    ("network-pull", "E: Failed to fetch http://ports.example/x.deb  Could not connect"),
+    ("other-crash", "[TensorRT-LLM][ERROR] Assertion failed: size == a * b (/code/world.cpp:91)"),
 ]
 
 

@@ -56,6 +56,9 @@ SIGNATURES = (
             "gpu sm ",
             "in this architecture",
             "targeting appropriate",
+            "only supports sm",
+            "triton gpu compiler",
+            "no device code compatible",
         ),
         pattern=either(
             r"(?:only support(?:s|ed)?|requires?)\b.{0,60}?(?:Ampere|Hopper|Blackwell|Turing"
@@ -64,6 +67,8 @@ SIGNATURES = (
             r"(?:not support(?:ed)?|unsupported|no kernel)\b.{0,60}?\bsm_?\d{2,3}\b",
             r"\bsm_?\d{2,3}a?\b.{0,40}?(?:not supported|unsupported|is not compatible)",
             r"Arch conditional MMA instruction used without targeting",
+            r"too old to be supported by the triton GPU compiler|no device code compatible with CUDA arch",
+            r"No compiled \w+ for .{0,20}?compute capability",
             r"generated on an incompatible device",
             r"GPU SM \d+ is not supported|not supported in this architecture",
             r"exec format error",

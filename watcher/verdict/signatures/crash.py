@@ -87,7 +87,7 @@ SIGNATURES = (
             r"[Ss]egmentation (?:fault|violation)|core dumped|Bus error|Illegal instruction|Fatal Python error",
             r"\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b|terminate called",
             r"^panic:|^fatal error:|GGML_ASSERT\(|GGML_ABORT|[Cc]heck fail(?:ed|ure)",
-            r"Assertion [`'\"].{0,200}?failed",
+            r"Assertion [`'\"].{0,200}?failed|^Assertion failed: \S",
         ),
         title="a native crash",
         weight=35,

@@ -23,7 +23,7 @@ SIGNATURES = (
             "context size",
         ),
         pattern=either(
-            r"To serve at least one request with the model'?s max seq len",
+            r"To serve at least one request with the models?'?s max seq len",
             r"max seq len \(\d+\) is larger than the maximum number of tokens",
             r"max_model_len \(?\S+?\)? is greater than the derived",
             r"max_num_batched_tokens \(\d+\) (?:is smaller|must be)",
@@ -106,12 +106,14 @@ SIGNATURES = (
             "model type",
             "does not support",
             "chat template",
+            "exceptions.template",
             "pre-tokenizer",
         ),
         pattern=either(
             r"Model architectures? .{0,120}?(?:not supported|failed to be inspected)",
             r"does not recognize this architecture|Unrecognized (?:model in|configuration class)",
             r"unknown model architecture|unsupported (?:model|architecture)\b|unknown pre-tokenizer type",
+            r"default chat template is no longer allowed|\bexceptions\.Template\w*Error",
             r"requires you to execute the .{0,80}?(?:configuration|code)"
             r"|set (?:the option )?`?trust_remote_code=True",
         ),
@@ -137,6 +139,7 @@ SIGNATURES = (
             "loading model",
             "weight",
             "keyerror",
+            "version tag does not match",
         ),
         pattern=either(
             r"SafetensorError|HeaderTooLarge|MetadataIncompleteBuffer|InvalidHeaderDeserialization|HeaderTooSmall",
@@ -145,6 +148,7 @@ SIGNATURES = (
             r"error loading model: (?!unable to allocate|failed to allocate|.*out of memory)\S",
             r"input_size_per_partition|is not divisible by|not aligned with the quantized weight",
             r"KeyError: ['\"][\w.]*(?:layers|weight|proj|embed|lm_head|experts)[\w.]*['\"]",
+            r"Version tag does not match",
             r"There is no module or parameter named|weights were not initialized from checkpoint",
         ),
         unless=re.compile(r"model_config_metadata|PackageNotFound"),
@@ -197,11 +201,16 @@ SIGNATURES = (
             "unexpected value",
             "invalid value",
             "invalid tool call parser",
+            "unexpected keyword argument",
+            "while handling argument",
+            "number of required gpus",
             "is not a valid",
         ),
         pattern=either(
             r"\d+ validation errors? for \w+|Value error, ",
             r"error: (?:unrecognized arguments|argument )|invalid choice:|error: (?:invalid|unknown) argument",
+            r"error while handling argument|(?:Args|Config|\bLLM)\.__init__\(\) got an unexpected keyword argument",
+            r"number of required GPUs exceeds",
             r"attention heads .{0,80}?must be divisible|[Ww]orld size .{0,60}?(?:larger|greater) than",
             r"[Ii]nvalid (?:tool call|reasoning) parser|is not a valid (?:dtype|backend|attention|device"
             r"|value|choice)",
