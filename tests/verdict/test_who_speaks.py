@@ -14,6 +14,11 @@ ASSERT = (
 UP = "INFO:     Application startup complete.\n"
 OOM = "CUDA out of memory"
 
+
+def text(*lines: str) -> str:
+    return "\n".join(lines) + "\n"
+
+
 PRINTED = {
     "an error answer after readiness": f"{UP}ERROR 08-11 17:03:09 [serving.py:9] Error with model object='error' "
     f"message='{ASSERT} ' type='InternalServerError' code=500",
@@ -32,6 +37,31 @@ PRINTED = {
     "loguru": f"2026-02-02 10:00:00.123 | ERROR    | app.tts:run:88 - {ASSERT}",
     "rich, its column at the right": ASSERT.replace("FAILED at ", "FAILED at       tts.py:88\n         "),
     "a short summary of failed tests": f"FAILED tests/test_pool.py::test_grow - RuntimeError: {ASSERT}",
+    "a table of runs": 'run,ok,error\n2,false,"RuntimeError: ' + ASSERT.replace('"', '""') + '"\n',
+    "a report of what was observed": text(
+        "# A look",
+        "",
+        "## Error observed",
+        "```",
+        "NvMapMemHandleAlloc: error 0",
+        ASSERT,
+        "```",
+        "",
+        "## Workaround",
+        "The other engine does not do it.",
+    ),
+    "a log in a page that gives advice": text(
+        "**Step 4**",
+        "",
+        "Output:",
+        "",
+        "```",
+        "llm-1  | INFO 01-05 12:00:00 [core.py:58] Initializing",
+        f"llm-1  | ERROR 01-05 12:00:40 [core.py:9] {ASSERT}",
+        "```",
+        "",
+        "This is a known issue; the workaround is a smaller share.",
+    ),
     "behind the name of a process": f"[tts_node-1] RuntimeError: {ASSERT}",
 }
 NAMED = {
@@ -48,6 +78,43 @@ NAMED = {
     "a list of issues": f"#7\tOPEN\t{ASSERT}\tmodule: cuda\n",
     "an issue as JSON": json.dumps({"number": 7, "title": f"RuntimeError: {ASSERT}", "state": "closed"}),
     "a commit": f"commit 4be1f07c9e\n    Treat both alike\n\n    OutOfMemoryError on new boards, else\n    {ASSERT}\n",
+    "a guide with more errors in its fence": text(
+        "# Memory",
+        "",
+        "## Problem",
+        "",
+        "With pictures you may encounter these errors:",
+        "",
+        "```",
+        ASSERT,
+        "NvMapMemAllocInternalTagged: 1 error 12",
+        "NvMapMemHandleAlloc: error 0",
+        "CUBLAS_STATUS_ALLOC_FAILED when calling it",
+        "```",
+        "",
+        "## Solution",
+        "Use fewer of them.",
+    ),
+    "questions and answers": text(
+        "# FAQ",
+        "",
+        "**Memory?** If you see",
+        "",
+        "```",
+        f"torch.OutOfMemoryError: {OOM}. Tried to",
+        "```",
+        "",
+        "ask for less.",
+    ),
+    "a page of help": text(
+        "If you face any of these", "", f"**RuntimeError: {ASSERT}**", '<img width="9" alt="picture" src="x" />'
+    ),
+    "a cell of a page": f"<tr><td>RuntimeError: {ASSERT}</td><td>another build</td></tr>",
+    "an error made for a test": f"    error = RuntimeError('{ASSERT}')\n    check(error)\n",
+    "an error thrown in a test": f"    throw new Error('failed: {ASSERT}');\n",
+    "an error raised by a stand-in": text(
+        "class Fake:", "    def zeros(self):", "        raise RuntimeError(", f"            '{ASSERT}'", "        )"
+    ),
     "somebody explains": f"The upgrade waits for the next release, since {ASSERT}",
     "what a tail waits for": f"waiting for the first line like {ASSERT}",
 }

@@ -18,12 +18,14 @@ _PERSON = re.compile(_SPEAKER.pattern + r"|\b(?:you|your)\b")
 _CODE = re.compile(
     r"^\s*(?:return|if|elif|assert|raise|except|def|with|for|while|self\.\w+\()\b|^\$ (?:grep|echo|cat)\b"
     r"|^\s*(?:(?:PASSED|SKIPPED|XFAIL)\s+)?\S+\.py::\w"
+    r"|^\s*\w+ = \w*(?:Error|Exception)\(|^\s*throw new "
     r"|^\s*(?:- )?(?:pattern|regexp?|match)\s*[:=]|^(?:export )?(?:[A-Z][A-Z\d_]*=|\w+ = )\\*[\"']"
 )
 """Source, a setting, a command, or the name of a test, which holds what the test is given."""
 _LITERAL = re.compile(r"\b[rR][bBfF]?[\"'][^\"']*$")
 _FROM_A_FILE = re.compile(
     r"\S\.(?:so[\w.]*|whl|md|rst|patch|diff)(?::\d+)?:\s*(?:\w*Error: )?$|\b(?:OPEN|CLOSED|MERGED)\s"
+    r"|<(?:t[dh]|li|title|h\d)\b[^>]*>"
 )
 """What stands before a line of a file that is no log, or before the title of an issue."""
 _KEY_OF = re.compile(r"[^\"'\\]*[\"'](?:\s*:\s|,$)")
@@ -49,11 +51,17 @@ _SPEECH = re.compile(
 )
 _EXCEPTION = re.compile(r"(?:[\w.]*(?:Error|Exception|Warning)\b|[\w.]+(?=['\"]?[:(]))['\"]?\(?\\?['\"]?:?\s*$")
 _REPORT = re.compile(r"^[\W\d]*(?:(?:please|report|a|bug|to|PyTorch)\b\W*)*")
-_ADVICE = re.compile(
-    r"\b(?:if you (?:see|get|hit|encounter|run)|you (?:may|might|will|can|could) (?:see|get)|may (?:see|fail|crash)"
+_FORESEES = re.compile(
+    r"\b(?:(?:if|when) (?:you )?(?:see|get|hit|encounter|face|run into)"
+    r"|you (?:may|might|will|can|could) (?:see|get|encounter|face|hit)|may (?:see|fail|crash)"
     r"|(?:can|could|might|may|would|will) (?:sometimes )?(?:look|fail|appear|crash|occur|happen|print)"
-    r"|looks? like this"
-    r"|sometimes|known issue|troubleshooting|workaround|symptoms?|common errors?|faq|how to fix|solution|handle|treat"
+    r"|looks? like this)\b",
+    re.IGNORECASE,
+)
+"""Says what may happen to a reader."""
+_ADVICE = re.compile(
+    r"\b(?:if you run|sometimes|known issue|troubleshooting|workaround|symptoms?|common errors?|faq|how to fix"
+    r"|solution|handle|treat"
     r"|fixes|this (?:pr|change|patch)|summary)\b",
     re.IGNORECASE,
 )
@@ -62,8 +70,14 @@ _RAN = re.compile(
     r"|result|logs?|output|date/time|manual run|steps)\b",
     re.IGNORECASE,
 )
+_OBSERVED = re.compile(
+    r"\b(?:errors? observed|observed errors?|actual (?:error|output|behaviou?r)|crashed (?:during|after)|failed at"
+    r"|attempt \W?\d)\b",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(r"^\s*(?:(?:async )?def \w|class \w|import \w|from \w[\w.]* import |@\w|raise \w+\($)")
 _LOGGY = re.compile(
-    r"^\s*(?:Traceback \(most|File \"|File /\S+:\d+|[-~^ ]*[~^]{2,}|-+> \d+|\d{1,4}[-/:.]\d\d"
+    r"^(?!\s*<\w+ )\s*(?:Traceback \(most|File \"|File /\S+:\d+|[-~^ ]*[~^]{2,}|-+> \d+|\d{1,4}[-/:.]\d\d"
     r"|\[?\d{4}-\d\d-\d\d|\$ \S|frame #\d+"
     r"|INFO|WARNING|ERROR|DEBUG|\(\w+ pid=|\[\w+\]|\w+\[\d+\]:|\w+_\w+: |docker: |NvMap|Killed|Aborted"
     r"|Segmentation|goroutine"
@@ -135,6 +149,9 @@ class Profile:
     personal: bool = False
     reads_files: bool = False
     advice: bool = False
+    foresees: bool = False
+    observed: bool = False
+    source: int = 0
     ran: bool = False
     quoted: int = 0
     is_change: bool = False
@@ -151,6 +168,8 @@ class Profile:
         if self.fences % 2:
             return
         self.quoted += _QUOTED.match(text) is not None
+        self.source += _SOURCE.match(text) is not None
+        self.observed = self.observed or _OBSERVED.search(text) is not None
         self._note_markup(text)
         if logged or _LOGGY.match(text):
             self.log_lines += not is_hit
@@ -166,7 +185,8 @@ class Profile:
             self.sentences += 1
         self.speaks = self.speaks or _SPEAKER.search(raw) is not None
         self.personal = self.personal or person.search(raw) is not None
-        self.advice = self.advice or _ADVICE.search(raw) is not None
+        self.foresees = self.foresees or _FORESEES.search(raw) is not None
+        self.advice = self.advice or self.foresees or _ADVICE.search(raw) is not None
         self.ran = self.ran or _RAN.search(raw) is not None
 
     @property
@@ -185,6 +205,10 @@ class Profile:
         personal = self.personal if strict else self.speaks
         return self.log_lines == 0 and self.sentences > 0 and (personal or self.advice)
 
+    @property
+    def _speaks_of_no_run(self) -> bool:
+        return (self.advice and not self.observed) or (self.personal and not self.ran)
+
     def only_mentions(self, fenced: bool, alone: bool, logged: bool, strict: bool) -> bool:
         """Return whether a hit is a mention by what surrounds it.
 
@@ -195,5 +219,5 @@ class Profile:
             strict: as in `is_mention`.
         """
         if fenced:
-            return strict and alone and (self.advice or (self.personal and not self.ran))
+            return alone and (self.foresees or (strict and self._speaks_of_no_run and not logged))
         return not logged and (self.is_document or self.is_conversation(strict))

@@ -35,6 +35,7 @@ MAX_HITS = 6
 _STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "allocator-other-assert"})
 """Messages with a fixed text: words of speech around them make a mention."""
 _RAISED = re.compile(r"(?:Error|Exception|what\(\))\b.*INTERNAL\s+ASSERT")
+_LITERAL = re.compile(r"[\"']NVML_SUCCESS.*[\"'][,)]*$")
 _FRAME = re.compile(r"^\s*(?:File \"|[\^~]+\s*$)|^\s{4,}\S")
 
 
@@ -189,11 +190,16 @@ class _Scanner:
         return decide(told, self.lines + (not self.ends_whole), cut=self._is_cut())
 
     def _is_mention(self, hit: Hit) -> bool:
-        if hit.signature.id in _STRICT and self.profile.reads_files and not hit.logged and not _RAISED.search(hit.text):
+        if hit.signature.id in _STRICT and not hit.logged and self._is_of_a_file(hit.text):
             return True
         if hit.indented and self.profile.log_lines and not self.profile.is_document:
             return False
         return self.profile.only_mentions(hit.fenced, hit.alone, hit.logged, hit.signature.id in _STRICT)
+
+    def _is_of_a_file(self, text: str) -> bool:
+        """Return whether a message stands in source, or in a file that a command shows, and no run raised it."""
+        read = self.profile.reads_files and not _RAISED.search(text)
+        return read or (self.profile.source >= 2 and _LITERAL.match(text) is not None)
 
     def _is_cut(self) -> bool:
         """Return whether the text begins or ends inside a traceback."""
@@ -230,9 +236,9 @@ def _joined(line: Line, raws: list[bytes], index: int) -> Iterator[str]:
 
 
 def _stands_alone(raws: list[bytes], index: int) -> bool:
-    """Return whether the fence around a line holds no more than it and two others."""
+    """Return whether the fence around a line holds no more than it and three others."""
     before = _count_to_fence(reversed(raws[max(0, index - 12) : index]))
-    return before + _count_to_fence(iter(raws[index + 1 : index + 13])) <= 2
+    return before + _count_to_fence(iter(raws[index + 1 : index + 13])) <= 3
 
 
 def _count_to_fence(raws: Iterator[bytes]) -> int:

@@ -5,7 +5,7 @@ import re
 from watcher.model.verdict import FailureClass
 from watcher.verdict.signatures.row import Role, Signature, either
 
-_QUOTE = r"(?:\\*[\"'`“”]|&quot;|&#34;|&#x27;)"
+_QUOTE = r"(?:\\*[\"'`“”]{1,2}|&quot;|&#34;|&#x27;)"
 _ASSERT = r"NVML_SUCCESS\s*==.{0,160}?INTERNAL\s+ASSERT\s+FAILED\s+at\s*(?:\w+\.py:\d+\s*)?"
 """Where rich wraps a line, the place of the call stands in a column at its right."""
 
