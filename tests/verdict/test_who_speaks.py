@@ -62,6 +62,8 @@ PRINTED = {
         "",
         "This is a known issue; the workaround is a smaller share.",
     ),
+    "a program that marks its errors": f"❌ Error generating speech: {ASSERT}",
+    "a program that could not": f"The model could not be loaded: RuntimeError: {ASSERT}",
     "behind the name of a process": f"[tts_node-1] RuntimeError: {ASSERT}",
 }
 NAMED = {
@@ -115,6 +117,12 @@ NAMED = {
     "an error raised by a stand-in": text(
         "class Fake:", "    def zeros(self):", "        raise RuntimeError(", f"            '{ASSERT}'", "        )"
     ),
+    "the subject of a mail": f"Subject: Re: {ASSERT}",
+    "the title of a page": f"RuntimeError: {ASSERT} - a forum",
+    "a reference": f"some/engine#18 {ASSERT}",
+    "a membership test": f"'{ASSERT}' in str(error)",
+    "a sentence that goes on": f"{ASSERT} means that memory was short.",
+    "a release note": f"The new build no longer raises {ASSERT}",
     "somebody explains": f"The upgrade waits for the next release, since {ASSERT}",
     "what a tail waits for": f"waiting for the first line like {ASSERT}",
 }
@@ -154,3 +162,8 @@ def test_the_name_of_a_process_before_its_logger_hides_no_readiness() -> None:
 def test_python_logging_is_no_list_of_points() -> None:
     reading = scan([f"2026-02-02 10:00:00,123 - app - ERROR - torch.OutOfMemoryError: {OOM}. Tried".encode()])
     assert reading.failure_class.value == "genuine-oom"
+
+
+def test_readiness_is_seen_behind_any_logger() -> None:
+    for logger in ("stderr: ", "2026-02-02 10:00:00,123 INFO uvicorn.error ", "1738490400.123 "):
+        assert scan([f"{logger}INFO:     Application startup complete.".encode()]).failure_class.value == "healthy"

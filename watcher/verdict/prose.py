@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 HEAD_LINES = 400
 
-_MARKUP = re.compile(r"^\s*(?:[-*+•‣]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s+\S|\|.*\|\s*$|>\s|//\s|/\*|<!--|\"\"\"|❌|✗|✅|⚠)")
+_MARKUP = re.compile(r"^\s*(?:[-*+•‣]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s+\S|\|.*\|\s*$|>\s|//\s|/\*|<!--|\"\"\")")
 _QUOTED = re.compile(r"^> ?(?:Traceback|\s*File \"|\s{2,}\S)")
 _SPEAKER = re.compile(
     r"\b(?:I'm|I've|I'd|my|our|anyone|anybody|somebody|someone|please help|thanks)\b"
@@ -16,7 +16,8 @@ _SPEAKER = re.compile(
 """Somebody speaks; programs say "you" and "your", too."""
 _PERSON = re.compile(_SPEAKER.pattern + r"|\b(?:you|your)\b")
 _CODE = re.compile(
-    r"^\s*(?:return|if|elif|assert|raise|except|def|with|for|while|self\.\w+\()\b|^\$ (?:grep|echo|cat)\b"
+    r"^\s*(?:return|if|elif|assert|raise|except|def|with|for|while|self\.\w+\()\b"
+    r"|^(?:\$ )?(?:grep|echo|cat) [\"'-]|^\$ (?:grep|echo|cat)\b"
     r"|^\s*(?:(?:PASSED|SKIPPED|XFAIL)\s+)?\S+\.py::\w"
     r"|^\s*\w+ = \w*(?:Error|Exception)\(|^\s*throw new "
     r"|^\s*(?:- )?(?:pattern|regexp?|match)\s*[:=]|^(?:export )?(?:[A-Z][A-Z\d_]*=|\w+ = )\\*[\"']"
@@ -25,10 +26,11 @@ _CODE = re.compile(
 _LITERAL = re.compile(r"\b[rR][bBfF]?[\"'][^\"']*$")
 _FROM_A_FILE = re.compile(
     r"\S\.(?:so[\w.]*|whl|md|rst|patch|diff)(?::\d+)?:\s*(?:\w*Error: )?$|\b(?:OPEN|CLOSED|MERGED)\s"
-    r"|<(?:t[dh]|li|title|h\d)\b[^>]*>"
+    r"|<(?:t[dh]|li|title|h\d)\b[^>]*>|\b[\w-]+/[\w-]+#\d+|https?://\S+/(?:issues|pull)/\d+"
+    r"|(?i:(?:^|, |\] )(?:re|fwd?|subject|title|todo|fixme|example|expected|workaround|symptoms?)\b[^:\"']{0,20}:)"
 )
 """What stands before a line of a file that is no log, or before the title of an issue."""
-_KEY_OF = re.compile(r"[^\"'\\]*[\"'](?:\s*:\s|,$)")
+_KEY_OF = re.compile(r"[^\"'\\]*[\"'](?:\s*:\s|,$| (?:not )?in \w)")
 """Follows what is a key, or an item in a list, of source."""
 _ANNOUNCED = re.compile(
     r"\b[Aa]n (?:\w+ )?(?:error|exception) (?:has )?occurred\b[^:]{0,60}:?\s*$"
@@ -41,15 +43,20 @@ _SPEECH = re.compile(
     r"\b(?:when|because|which|instead of|caus(?:e[sd]|ing)|due to|treat|avoids?|known|workaround|complain\w*|says?"
     r"|saying|gives?|got"
     r"|getting|gets?|throws?|raises?|hits?|hitting|see|seeing|seen|saw|symptom|looks? like|like|sometimes"
-    r"|could|might|may"
+    r"|could(?! not\b)|might|may"
     r"|such as|same|happens?|occurs?|reported|fails? with|failed with|failing with|crash\w* with|die[sd]? with"
     r"|ends? (?:in|with)|e\.g\.|i\.e\.|aka|called|named|known as|about|error was|error is|the error"
-    r"|this error|an error|since|hides?|masks?"
+    r"|this error|an error|since|hides?|masks?|no more|no longer|rather than|prevents?|closes|people"
     r"|message|bug|issue|fix\w*|patch\w*|commit|grep|match\w*|if|contains?|expect\w*"
     r"|patterns?|regexp?|(?:look|search|watch|tail)\w* for)\b",
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"(?:[\w.]*(?:Error|Exception|Warning)\b|[\w.]+(?=['\"]?[:(]))['\"]?\(?\\?['\"]?:?\s*$")
+_GOES_ON = re.compile(
+    r"(?:, please report a bug to PyTorch)?\.?\s*"
+    r"(?:(?:means?|is|are|on|in|for|appears?|when)\b|(?:[-–—·]|->) \w|#\d|\((?:see|upstream|issue)\b)"
+)
+"""A sentence or a title goes on behind the message."""
 _REPORT = re.compile(r"^[\W\d]*(?:(?:please|report|a|bug|to|PyTorch)\b\W*)*")
 _FORESEES = re.compile(
     r"\b(?:(?:if|when) (?:you )?(?:see|get|hit|encounter|face|run into)"
@@ -131,7 +138,7 @@ def _is_speech(lead: str) -> bool:
 
 def _says_more(tail: str) -> bool:
     """Return whether a sentence goes on after a message that ends its line, or source does."""
-    if _KEY_OF.match(tail):
+    if _KEY_OF.match(tail) or _GOES_ON.match(tail):
         return True
     rest = _REPORT.sub("", tail)
     return len(_WORD.findall(rest)) >= 3 and _SPEECH.search(rest) is not None

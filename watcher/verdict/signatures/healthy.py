@@ -23,11 +23,11 @@ SIGNATURES = (
             "uvicorn running",
         ),
         pattern=either(
-            r"^(?:INFO:?\s+)?Application startup complete\.",
+            r"(?:^|\bINFO\b.{0,60}?)Application startup complete\.",
             r"\bserver is listening on http|starting the main loop",
             r"The server is fired up and ready to roll",
             r"Started (?:HTTPService|GRPCInferenceService) at",
-            r"llama runner started in|^INFO:\s+Uvicorn running on",
+            r"llama runner started in|\bINFO:\s+Uvicorn running on",
             r"^(?:srv\s+)?\w+: model loaded\b",
         ),
         title="the engine is up",
