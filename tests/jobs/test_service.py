@@ -83,7 +83,7 @@ def test_it_writes_a_line_with_its_time_for_each_round_and_tells_a_monitor(scene
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", line) for line in lines), lines
     rounds = [line for line in lines if " round: " in line]
     assert len(rounds) >= 2
-    assert "round: 1 looks, 0 failed, 0 events, 0 trials; " in rounds[0]
+    assert "round: 1 look, 0 failed, 0 events, 0 trials; " in rounds[0]
     assert SECRET not in "".join(lines)
 
 

@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def config_check(context: typer.Context) -> int:
     """Report every fault of the configuration with its place."""
+    from watcher.cli.views import counted
     from watcher.errors import ConfigError
     from watcher.host.services_check import service_faults
     from watcher.notify.send import check_url
@@ -41,7 +42,8 @@ def config_check(context: typer.Context) -> int:
     faults += service_faults(settings.device, settings.trial.displace or ())
     if faults:
         raise ConfigError("the configuration has faults", tuple(faults), file=_origin(settings.origin))
-    show(f"{_origin(settings.origin)}: well; {len(settings.sources)} sources, {len(settings.notify.urls)} channels")
+    watched, told = counted(len(settings.sources), "source"), counted(len(settings.notify.urls), "channel")
+    show(f"{_origin(settings.origin)}: well; {watched}, {told}")
     if missing := settings.auto_missing:
         show(f"automatic trials are off; they need {', '.join(missing)}")
     else:

@@ -40,6 +40,7 @@ def doctor(
 def _checks(call: Call) -> "tuple[Check, ...]":
     """Return the checks; without a configuration or a database that can be read, that is what there is to say."""
     from watcher.app import open_means
+    from watcher.cli.views import counted
     from watcher.errors import ConfigError, StoreError
     from watcher.jobs.doctor import Check, Health, examine
     from watcher.ports import Lines
@@ -50,7 +51,7 @@ def _checks(call: Call) -> "tuple[Check, ...]":
         faults = [Check("configuration", Health.BROKEN, fault) for fault in (str(error), *error.faults)]
         return tuple(faults)
     where = str(settings.origin) if settings.origin else "built-in defaults"
-    well = Check("configuration", Health.WELL, f"{where}: {len(settings.sources)} sources")
+    well = Check("configuration", Health.WELL, f"{where}: {counted(len(settings.sources), 'source')}")
     try:
         with open_means(settings, Lines(call.say)) as means:
             return (well, *examine(means))

@@ -9,6 +9,7 @@ from watcher.cli.call import Call, show, show_json
 from watcher.cli.owing import owed_comes_first
 from watcher.cli.sources import show_sources, source_document, watched_sources
 from watcher.cli.views import (
+    counted,
     show_answer,
     show_candidates,
     show_events,
@@ -99,7 +100,8 @@ def _log_round(call: Call, done: "Round") -> None:
     failed = sum(look.outcome is LookOutcome.FAILED for look in done.looks)
     seconds = round((done.finished_at - done.started_at).total_seconds(), 1)
     call.say(
-        f"round: {len(done.looks)} looks, {failed} failed, {len(done.events)} events, {len(done.trials)} trials;"
+        f"round: {counted(len(done.looks), 'look')}, {failed} failed, "
+        f"{counted(len(done.events), 'event')}, {counted(len(done.trials), 'trial')};"
         f" {done.answer.headline} ({seconds} s)",
         looks=len(done.looks),
         failed=failed,

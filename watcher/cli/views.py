@@ -27,8 +27,8 @@ def show_answer(call: Call, answer: Answer) -> None:
 
 def show_looks(call: Call, looks: Iterable[Look]) -> None:
     for look in looks:
-        cost = f"{look.traffic.requests} requests, {look.traffic.bytes} bytes"
-        show(f"{look.source:<28} {look.outcome.value:<10} {look.facts} facts  ({cost})")
+        cost = f"{counted(look.traffic.requests, 'request')}, {counted(look.traffic.bytes, 'byte')}"
+        show(f"{look.source:<28} {look.outcome.value:<10} {counted(look.facts, 'fact')}  ({cost})")
         if look.outcome is LookOutcome.FAILED and look.error:
             call.complain(f"{look.source}: {look.error.message}")
 
