@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines.build import HERE, llama_packages
 from tests.engines.gguf_model import write_model
+from tests.engines.llama_image import IMAGE, MODEL, SITE, llama_image
 from tests.host.contract import is_well
-from tests.real.base_image import base_image, build_image
+from tests.real.base_image import base_image
 from tests.real.compose import address_of, brought_up
-from tests.real.docker import CannotRunHere, PrivateDaemon
+from tests.real.docker import PrivateDaemon
 from tests.real.scene import Scene, scene_with
 from watcher.trial.exchange import EngineClient
 
@@ -20,18 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]  # the first run installs
 
-REPOSITORY = "dustynv/llama_cpp"
-IMAGE = f"{REPOSITORY}:b9016-r36.4-cu129-24.04"
-SITE, MODEL = "/opt/llama", "/models/m.gguf"
 LIBGOMP = "/usr/lib/x86_64-linux-gnu/libgomp.so.1"
-_ENVIRONMENT = ["PATH=/usr/local/bin:/usr/bin:/bin", f"PYTHONPATH={SITE}", "PYTHONDONTWRITEBYTECODE=1"]
-
-
-def llama_image(client: "DockerClient", base: str | None = None, **env: str) -> str:
-    """Build the image with `llama-server`; its packages are mounted by the trial."""
-    program = b"#!/usr/bin/python3\n" + (HERE / "llama_server.py").read_bytes()
-    conf = {"Env": [*_ENVIRONMENT, *(f"{name}={value}" for name, value in env.items())]}
-    return build_image(client, IMAGE, {"/usr/local/bin/llama-server": (program, 0o755)}, conf, base)
 
 
 def base_without(client: "DockerClient", path: str) -> str:
@@ -43,14 +32,6 @@ def base_without(client: "DockerClient", path: str) -> str:
         return str(client.api.commit(container, conf={"Labels": {}})["Id"])
     finally:
         client.api.remove_container(container, force=True)
-
-
-@pytest.fixture(scope="session")
-def packages() -> Path:
-    try:
-        return llama_packages()
-    except CannotRunHere as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -153,7 +134,7 @@ def test_a_failure_is_called_by_its_name(scene: Scene, name: str) -> None:
 
 def test_a_missing_library_of_the_image_is_named(scene: Scene) -> None:
     client = scene.docker().client()
-    llama_image(client, base_without(client, LIBGOMP))
+    llama_image(client, base=base_without(client, LIBGOMP))
     trial = tried(scene)
     assert (trial["bring_up"], trial["failure_class"]) == ("fails", "driver-runtime")
     assert "libgomp.so.1" in trial["reason"]
