@@ -17,7 +17,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 
 FROM ${PYTHON_IMAGE}
 # A user of its own; what it may do with Docker it gets through the socket's group, see compose.yaml.
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin watcher \
+RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin watcher \
  && install --directory --owner watcher --group watcher /data /config
 COPY --from=build /opt/watcher /opt/watcher
 ENV PATH=/opt/watcher/bin:$PATH \
