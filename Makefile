@@ -21,7 +21,7 @@ test: .venv/.dev ## everything but the slow tier, against real servers
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m "not engines and $(DESELECT)" $(SIDE_BY_SIDE) $(TESTS)
 
-test-engines: .venv/.dev ## the slow tier: real vLLM, real llama.cpp, real PyTorch wheels
+test-engines: .venv/.dev ## the slow tier: real vLLM, real llama.cpp, real PyTorch wheels, the way with compose
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m "engines and $(DESELECT)" $(TESTS)
 

@@ -1,4 +1,5 @@
-"""What real engines run on, built once into the cache: packages of vLLM for the CPU and of llama.cpp, the models."""
+"""What the slow tier runs on, built once into the cache: packages of vLLM for the CPU and of llama.cpp, the models, and
+the wheels of the watcher's own image."""
 
 import fcntl
 import hashlib
@@ -11,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.places import CACHE
+from tests.places import CACHE, CHECKOUT
 from tests.real.docker import CannotRunHere
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
 LLAMA_REQUIREMENTS = HERE / "llama-requirements.txt"
+IMAGE_REQUIREMENTS = (CHECKOUT / "requirements.lock", CHECKOUT / "requirements-build.lock")
 PACKAGES = (HERE / "shim", HERE / "plugin")
 MODEL = HERE / "model"
 PYTHON = "3.11"
@@ -48,11 +50,26 @@ def llama_packages() -> Path:
     return folder
 
 
+def image_wheels() -> Path:
+    """Return the folder with the wheels that the Dockerfile installs (22 MB). Raises CannotRunHere."""
+    folder = CACHE / f"wheels-{_content_of(*IMAGE_REQUIREMENTS)}"
+    _once(folder, _download)
+    return folder
+
+
 def _install_llama(folder: Path) -> None:
-    """Install for the base image's Python, whichever runs here."""
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-cache-dir")
-    chosen = ("--no-deps", "--only-binary=:all:", "--python-version", PYTHON, "--target", str(folder))
-    _run(*pip, *chosen, "-r", str(LLAMA_REQUIREMENTS))
+    _pip("install", "--target", str(folder), "-r", str(LLAMA_REQUIREMENTS))
+
+
+def _download(folder: Path) -> None:
+    for locked in IMAGE_REQUIREMENTS:
+        _pip("download", "--require-hashes", "--dest", str(folder), "-r", str(locked))
+
+
+def _pip(command: str, *arguments: str) -> None:
+    """Let pip choose for the base image's Python, whichever runs here."""
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", command, "--quiet", "--no-cache-dir")
+    _run(*pip, "--no-deps", "--only-binary=:all:", "--python-version", PYTHON, *arguments)
 
 
 def _environment() -> Path:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 BASE = "watcher-test/base:1"
 SUITE = "bookworm"
 SYSTEMD = "watcher-test/systemd:1"
+PYTHON = "watcher-test/python:1"
 _PYTHON = "python3-minimal,libpython3-stdlib,ca-certificates"
 _PACKAGES = {
     BASE: f"{_PYTHON},libgomp1,libnuma1",
     SYSTEMD: f"{_PYTHON},systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd",
+    PYTHON: "python3,python3-venv,python3-pip,python-is-python3,ca-certificates",
 }
 _CONTENT = "watcher-test.content"
 
@@ -37,6 +39,11 @@ def base_image(client: "DockerClient") -> str:
 def systemd_image(client: "DockerClient") -> str:
     """Return the tag of an image whose /sbin/init is systemd, made on first use. Raises CannotRunHere."""
     return _debian(client, SYSTEMD)
+
+
+def python_image(client: "DockerClient") -> str:
+    """Return the tag of an image with python, its venv and pip, made on first use. Raises CannotRunHere."""
+    return _debian(client, PYTHON)
 
 
 def _debian(client: "DockerClient", name: str) -> str:

@@ -58,11 +58,17 @@ class PrivateDaemon:
         self._clients: list[DockerClient] = []
         self._chains = chains_of(self._run.name)
         write_wrappers(self._run / "bin", self._chains)
-        (self._run / "daemon.json").write_text("{}")  # not the machine's own daemon.json
+        # not the machine's own; a registry at the gateway speaks plain HTTP, as one on loopback does
+        (self._run / "daemon.json").write_text(json.dumps({"insecure-registries": [f"{self.gateway}/32"]}))
 
     @property
     def url(self) -> str:
         return f"unix://{self._run / 'sock'}"
+
+    @property
+    def gateway(self) -> str:
+        """Return the address under which containers reach what runs on this machine."""
+        return f"{self._network}.0.1"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,7 +86,7 @@ class PrivateDaemon:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         if self._bridge not in interfaces():
-            add_bridge(self._bridge, f"{self._network}.0.1")
+            add_bridge(self._bridge, self.gateway)
         (self._run / "pid").unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

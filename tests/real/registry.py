@@ -29,7 +29,7 @@ log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
   delete: {{enabled: true}}
   filesystem: {{rootdirectory: {folder}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{address}:{port}"}}
 {auth}"""
 _LOGIN = "auth: {{htpasswd: {{realm: lab, path: {file}}}}}\n"
 USER, PASSWORD = "lab-user", "the-password-of-the-lab"
@@ -140,7 +140,9 @@ class Registry:
 
 
 @contextmanager
-def running_registry(folder: Path, login: bool = False, port: int = 0) -> Iterator[Registry]:
+def running_registry(
+    folder: Path, login: bool = False, port: int = 0, address: str = "127.0.0.1"
+) -> Iterator[Registry]:
     """Run a registry that keeps its data in `folder`, until the block ends; `login`: only for USER with PASSWORD."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,12 +150,12 @@ def running_registry(folder: Path, login: bool = False, port: int = 0) -> Iterat
     passwords = folder / "htpasswd"
     passwords.write_text(_HTPASSWD)
     auth = _LOGIN.format(file=passwords) if login else ""
-    config.write_text(_CONFIG.format(folder=folder / "data", port=port, auth=auth))
+    config.write_text(_CONFIG.format(folder=folder / "data", address=address, port=port, auth=auth))
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen([PROGRAM, "serve", str(config)], stdout=log, stderr=log)
     try:
         with httpx.Client(auth=(USER, PASSWORD) if login else None) as client:
-            registry = Registry(f"http://127.0.0.1:{port}", client)
+            registry = Registry(f"http://{address}:{port}", client)
             wait_until(lambda: _answers(client, f"{registry.url}/v2/"), process, PROGRAM)
             yield registry
     finally:

@@ -89,16 +89,17 @@ class Scene:
         state = self.assistant()["State"]
         return bool(state["Running"]) and state.get("Health", {}).get("Status") == "healthy"
 
-    def assert_all_is_as_before(self) -> None:
+    def assert_all_is_as_before(self, beside: Collection[str] = ()) -> None:
         """Hold that the displaced service runs, healthy, with its own policy, and that nothing of a trial is left.
 
+        `beside` are containers that run as well.
         On a busy machine Docker's health check may miss a second; a service that is ill stays so.
         """
         self.wait_until(self.assistant_is_healthy, seconds=20)
         state = self.assistant()
         assert state["State"]["Running"], "it does not run"
         assert state["HostConfig"]["RestartPolicy"] == OWN_POLICY, state["HostConfig"]["RestartPolicy"]
-        self.assert_nothing_is_left()
+        self.assert_nothing_is_left((ASSISTANT, *beside))
 
     def assert_nothing_is_left(self, services: Collection[str] = (ASSISTANT,)) -> None:
         client = self.docker().client()

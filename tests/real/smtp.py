@@ -12,6 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 REFUSED = "554 not today"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass
@@ -19,12 +20,13 @@ class SmtpServer:
     """`messages` grows as mail arrives; while `refuses` is set every mail is turned away."""
 
     port: int
+    host: str = LOOPBACK
     messages: list[EmailMessage] = field(default_factory=list)
     refuses: bool = False
 
     @property
     def url(self) -> str:
-        return smtp_url(self.port)
+        return smtp_url(self.port, self.host)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.refuses:
@@ -35,9 +37,9 @@ class SmtpServer:
         return "250 taken"
 
 
-def smtp_url(port: int) -> str:
+def smtp_url(port: int, host: str = LOOPBACK) -> str:
     """Return apprise's address of a server on `port`: no TLS, no account."""
-    return f"mailto://127.0.0.1:{port}?from=watcher@example.org&to=person@example.org&mode=insecure"
+    return f"mailto://{host}:{port}?from=watcher@example.org&to=person@example.org&mode=insecure"
 
 
 def text_of(message: EmailMessage) -> str:
@@ -60,10 +62,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_smtp(port: int | None = None) -> Iterator[SmtpServer]:
+def running_smtp(port: int | None = None, host: str = LOOPBACK) -> Iterator[SmtpServer]:
     """Run the server; it answers once this returns, and its port is closed at the end."""
-    server = SmtpServer(port or free_port())
-    controller = Controller(server, hostname="127.0.0.1", port=server.port)
+    server = SmtpServer(port or free_port(), host)
+    controller = Controller(server, hostname=host, port=server.port)
     controller.start()
     try:
         yield server

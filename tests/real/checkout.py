@@ -1,0 +1,99 @@
+"""A checkout of this project as a newcomer has it on a device, and the commands that a page prints, run in it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.places import CHECKOUT
+from tests.real.docker import PrivateDaemon
+
+_SOCKET = "/var/run/docker.sock"
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", "__pycache__", "tests", "dist", "build")
+_DOCKER = """#!/bin/sh
+# Compose 2 is `docker compose` and sees by itself that nobody is at a terminal; Debian's Compose wants to be told
+[ "$1" = compose ] || exec {docker} "$@"
+shift
+[ "$1" = exec ] && {{ shift; set -- exec -T "$@"; }}
+exec docker-compose "$@"
+"""
+_NANO = '#!/bin/sh\nexec cp {edited} "$1"\n'
+
+
+@dataclass
+class Checkout:
+    """Its compose.yaml says what it says, but for the paths that this machine lacks: `root` has a Jetson's files.
+
+    Whoever edits a file writes what stands in `edited`.
+    """
+
+    engine: PrivateDaemon
+    folder: Path
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        programs = self.folder.parent / "bin"
+        programs.mkdir()
+        for name, text in {
+            "docker": _DOCKER.format(docker=shutil.which("docker")),
+            "nano": _NANO.format(edited=shlex.quote(str(self.edited))),
+        }.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        shutil.copytree(CHECKOUT, self.folder, ignore=_LEFT_OUT)
+        compose = self.folder / "compose.yaml"
+        compose.write_text(self._with_paths_of_this_machine(compose.read_text()))
+        self.environment |= {
+            **self.engine.environment,
+            "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+            "HOME": str(self.folder.parent),
+            "LANG": "C.UTF-8",
+            "COMPOSE_FILE": "compose.yaml",
+            "COMPOSE_DOCKER_CLI_BUILD": "0",  # the engine's own builder: the others look for the base in a registry
+        }
+
+    def run(self, script: str, seconds: float = 300) -> str:
+        """Run lines of a page in one shell and return what they said; the first that fails ends it."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script.replace(_SOCKET, self._socket)],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    @property
+    def edited(self) -> Path:
+        return self.folder.parent / "edited"
+
+    @property
+    def _socket(self) -> str:
+        return self.engine.url.removeprefix("unix://")
+
+    def _with_paths_of_this_machine(self, text: str) -> str:
+        replaced = {
+            f"source: {_SOCKET}": f"source: {self._socket}",
+            "source: /etc/nv_tegra_release": f"source: {self.root}/etc/nv_tegra_release",
+            "source: /sys/firmware/devicetree/base": f"source: {self.root}/proc/device-tree",
+            ", bind: {create_host_path: false}": "",  # Debian's Compose does not know it yet
+        }
+        for there, here in replaced.items():
+            assert there in text, there
+            text = text.replace(there, here)
+        return text
+
+
+def block_after(page: str, words: str) -> str:
+    """Return the first indented block of a page behind a line that has these words."""
+    found = re.search(rf"{re.escape(words)}[^\n]*\n\n((?: {{4}}[^\n]*\n)+)", page)
+    assert found, words
+    return textwrap.dedent(found[1])
