@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -243,6 +244,23 @@ def test_the_token_lets_a_browser_in_once_and_leaves_the_address(folder: Path) -
         assert site.status("/nothing?" + shown) == 404, "it leads nowhere else"
     with served(folder, f"{TOKEN}!") as other:
         assert other.status("/", Cookie=pair) == 401, "another token, another cookie"
+
+
+def test_it_keeps_nothing_of_who_asked(folder: Path) -> None:
+    """A cookie outlives the server that gave it, for it is known by the token alone; no file changes."""
+    before = _files(folder.parent)
+    with served(folder, TOKEN) as site:
+        cookie = site.ask(f"/?token={quote(TOKEN)}")[0].headers["Set-Cookie"].partition(";")[0]
+        for path in ("/", "/metrics", "/logs/trial-3-start-0.log.gz", "/nothing"):
+            site.ask(path, Cookie=cookie)
+            site.ask(path)
+    with served(folder, TOKEN) as later:
+        assert later.status("/", Cookie=cookie) == 200
+    assert _files(folder.parent) == before
+
+
+def _files(folder: Path) -> set[tuple[Path, int, int]]:
+    return {(path, stat.st_size, stat.st_mtime_ns) for path in folder.rglob("*") for stat in [path.lstat()]}
 
 
 @pytest.mark.parametrize(
