@@ -15,8 +15,8 @@ from tests.faults.table import Row
 from tests.host.docker_world import DockerWorld
 from tests.host.inside import ENVIRONMENT, PLACES, bound, scene_inside, socket_of, watcher_inside
 from tests.main_loop.one_trial import IMAGE, stage_now
-from tests.main_loop.test_restore_anyway import disk_at, fill
 from tests.real.base_image import BASE
+from tests.real.disk import fill, small_disk
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import ASSISTANT, OWN_POLICY, Scene
 
@@ -136,13 +136,13 @@ def database_is_garbage(owing: Owing) -> None:
 
 
 def disk_is_full(owing: Owing) -> None:
-    owing.surroundings.enter_context(disk_at(owing.scene.data_dir, "256k"))
+    owing.surroundings.enter_context(small_disk(owing.scene.data_dir, 256 << 10))
     owing.again()
     fill(owing.scene.data_dir)
 
 
 def disk_is_read_only(owing: Owing) -> None:
-    owing.surroundings.enter_context(disk_at(owing.scene.data_dir, "1m"))
+    owing.surroundings.enter_context(small_disk(owing.scene.data_dir, 1 << 20))
     owing.again()
     owing.surroundings.enter_context(read_only(owing.scene.data_dir))
 

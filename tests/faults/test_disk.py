@@ -3,9 +3,7 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from tests.faults.forked import ForkServer, Moment
 from tests.faults.table import Row
 from tests.faults.test_deaths import at, forks, state_of
 from tests.main_loop.one_trial import IMAGE
+from tests.real.disk import fill, small_disk
 from tests.real.docker import PrivateDaemon, private_daemon
 from tests.real.registry import running_registry
 from tests.real.scene import Scene, scene_with
@@ -27,25 +26,6 @@ LAYER_BYTES = 2 * LEFT_BYTES
 """Of zeros: a layer of some hundred kilobytes to whoever only sees it packed."""
 DATA_BYTES = 4_000_000
 REPOSITORY = "lab/vllm"
-
-
-@contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path, leave: int = 0) -> Path:
-    """Use up all of a disk but `leave` bytes."""
-    filler, step = disk / "filler", 1 << 20 if leave else 4096
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while shutil.disk_usage(disk).free > leave:
-            file.write(b"\0" * step)
-    return filler
 
 
 def test_an_engine_whose_disk_fills_up_during_a_pull_gives_no_verdict_and_works_on(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import threading
 import time
 from base64 import b64encode
@@ -14,6 +13,7 @@ import pytest
 
 from tests.host.contract import unnoted, wait_for
 from tests.host.docker_world import DockerWorld
+from tests.real.disk import small_disk
 from tests.real.docker import private_daemon
 from tests.real.registry import PASSWORD, USER, Registry, running_registry
 from tests.real.registry_door import Door, door_before
@@ -307,19 +307,13 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(docker: DockerWorld, d
 def test_a_disk_that_becomes_full_is_refused_with_a_time(registry: Registry, tmp_path: Path) -> None:
     """The real thing: an engine whose images lie on a small file system of their own."""
     digest = registry.push_image("lab/vllm", "1", fresh(SMALL, 60_000_000))
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", str(folder)], check=True)
-    try:
-        with private_daemon(folder) as engine:
-            reference = f"{registry.host}/lab/vllm@{digest}"
-            pull = Pull(Engine(engine.url), reference, lambda line: None, lambda: None, soon())
-            with pytest.raises(Refused, match="the disk became full") as caught:
-                pull.run()
-            assert caught.value.retry_at is not None
-            pull.engine.close()
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "small", 90 << 20) as folder, private_daemon(folder) as engine:
+        reference = f"{registry.host}/lab/vllm@{digest}"
+        pull = Pull(Engine(engine.url), reference, lambda line: None, lambda: None, soon())
+        with pytest.raises(Refused, match="the disk became full") as caught:
+            pull.run()
+        assert caught.value.retry_at is not None
+        pull.engine.close()
 
 
 # --- what may be removed ----------------------------------------------------------------------------------------------

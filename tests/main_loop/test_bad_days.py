@@ -3,43 +3,21 @@
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.main_loop.one_trial import IMAGE, scene_of, stage_now
+from tests.real.disk import fill, small_disk
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import Scene
 
 DISK_BYTES = 4_000_000
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Mount a disk of a few megabytes."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Use up every byte that is left."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 4096)
-        except OSError:
-            return filler
-
-
 @pytest.fixture
 def scene(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[Scene]:
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", DISK_BYTES) as disk:
         scene = scene_of(clean_engine, tmp_path, "never-ready")
         scene.table["store"]["data_dir"] = str(disk)
         yield scene

@@ -7,7 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.places import CHECKOUT
+from tests.real.disk import fill as fill_disk
+from tests.real.disk import may_mount, small_disk
+from tests.store.earlier_rows import read_rows, rows_of, write_rows
 from tests.store.examples import NOON, begun, known, notice
 from tests.store.test_migrations import migrated
 from watcher.model.facts import SourceState
@@ -57,6 +62,52 @@ def test_upgrade_brings_an_old_database_up_to_date_and_names_the_copy(tmp_path: 
     assert str(copy) in done.stdout
     assert database.read_revision(copy) == "0001"
     assert "up to date" in watcher(tmp_path, "db", "upgrade").stdout
+
+
+@pytest.mark.skipif(not may_mount(), reason="only root may mount a small file system")
+@pytest.mark.parametrize("room", ["none for the copy", "for the copy only"])
+def test_a_disk_that_is_full_before_or_in_a_migration_leaves_the_old_database(tmp_path: Path, room: str) -> None:
+    with small_disk(tmp_path / "data", 16_000_000) as data:
+        path = migrated(data, "0001")
+        write_rows(path, "0001")
+        _add_facts(path)
+        size = path.stat().st_size
+        filler = fill_disk(data, leave=size // 2 if room == "none for the copy" else size + 200_000)
+        done = watcher(tmp_path, "db", "upgrade")
+        assert done.returncode == 1, done.stdout
+        assert "the disk is full; make room where data_dir is" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert _kept(path) == ("0001", rows_of("0001")["trials"])
+        copy = data / f"watcher.db.before-{database.REVISION}"
+        assert copy.exists() == (room == "for the copy only")
+        if copy.exists():
+            assert _kept(copy) == ("0001", rows_of("0001")["trials"])
+        assert [*data.glob("*.partial*")] == []
+        filler.unlink()
+        assert f"from revision 0001 to {database.REVISION}" in watcher(tmp_path, "db", "upgrade").stdout
+        assert _kept(path) == (database.REVISION, rows_of("0001")["trials"])
+
+
+def _add_facts(path: Path) -> None:
+    """Add as many as the index on their versions needs megabytes for."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+            " INSERT INTO facts SELECT 'torch', 'k' || i, kind, name, hex(randomblob(500)), digest, url, published_at,"
+            " yanked, prerelease, detail, first_seen, missed, withdrawn, baseline FROM facts, n WHERE key = name"
+        )
+    connection.close()
+
+
+def _kept(path: Path) -> tuple[str | None, dict[str, str | int | float | None]]:
+    """Return the revision of a whole database, and its one trial."""
+    rows = {"trials": rows_of("0001")["trials"]}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM facts").fetchone() == (2001,)
+    connection.close()
+    (trial,) = read_rows(path, rows)["trials"]
+    return database.read_revision(path), trial
 
 
 def test_a_database_of_a_newer_watcher_is_left_as_it_is(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.places import CHECKOUT
+from tests.real.disk import fill, small_disk
 from tests.real.scene import Scene
 from watcher.host.owed import write_debt
 from watcher.model.container import Debt, OwedService
@@ -58,22 +58,6 @@ def owing(tmp_path: Path) -> Iterator[Owing]:
     owing.scene.data_dir.mkdir()
     yield owing
     owing.kill()
-
-
-@contextmanager
-def disk_at(folder: Path, size: str) -> Iterator[None]:
-    """Mount a disk of its own there."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> None:
-    with (folder / "filler").open("wb", buffering=0) as filler, suppress(OSError):
-        while filler.write(b"x" * 4096):
-            pass
 
 
 def test_a_configuration_that_is_no_toml_keeps_nothing_down(owing: Owing) -> None:
@@ -128,7 +112,7 @@ def test_a_locked_and_a_damaged_database_keep_nothing_down(owing: Owing) -> None
 
 
 def test_on_a_full_disk_all_is_started_and_the_code_tells_what_is_down(owing: Owing) -> None:
-    with disk_at(owing.scene.data_dir, "64k"):
+    with small_disk(owing.scene.data_dir, 64 << 10):
         owing.write(LOST)
         fill(owing.scene.data_dir)
         done = owing.scene.watcher("restore")
@@ -146,7 +130,7 @@ def test_on_a_full_disk_all_is_started_and_the_code_tells_what_is_down(owing: Ow
 
 
 def test_on_a_read_only_disk_all_is_started_and_the_note_is_told(owing: Owing) -> None:
-    with disk_at(owing.scene.data_dir, "1m"):
+    with small_disk(owing.scene.data_dir, 1 << 20):
         owing.write()
         subprocess.run(["mount", "-o", "remount,ro", str(owing.scene.data_dir)], check=True)
         done = owing.scene.watcher("restore")
@@ -168,7 +152,7 @@ def test_on_a_read_only_disk_all_is_started_and_the_note_is_told(owing: Owing) -
 
 def test_a_note_that_cannot_be_removed_is_no_service_that_is_down(owing: Owing) -> None:
     (owing.scene.data_dir / "owed").mkdir()
-    with disk_at(owing.scene.data_dir / "owed", "1m"):
+    with small_disk(owing.scene.data_dir / "owed", 1 << 20):
         owing.write()
         subprocess.run(["mount", "-o", "remount,ro", str(owing.scene.data_dir / "owed")], check=True)
         done = owing.scene.watcher("check-now")

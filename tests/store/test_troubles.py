@@ -1,17 +1,16 @@
 """Killed, locked, full, read-only, damaged: nothing committed is lost, and a sentence says what to do."""
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.places import CHECKOUT
+from tests.real.disk import fill, may_mount, small_disk
 from tests.store.examples import NOON, known, wheel
 from watcher.errors import OtherRevision, StoreError
 from watcher.model.facts import SourceState
@@ -185,51 +184,27 @@ def test_a_full_disk_stops_the_write_and_leaves_the_old_content_readable(tmp_pat
     assert said[1:] == ["kept None"]
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Lend a file system of one megabyte."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def may_mount() -> bool:
-    return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
-
-
 @pytest.mark.skipif(not may_mount(), reason="only root may mount a small file system; the test above limits the file")
 def test_a_disk_without_a_free_byte_is_said_so_and_still_read(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
         store = open_store(disk)
         with store.transaction() as tx:
             trials.set_meta(tx, "small", "kept")
         with pytest.raises(StoreError, match="the disk is full; make room"), store.transaction() as tx:
             trials.set_meta(tx, "big", "x" * 3_000_000)
         store.close()
-        fill(disk)
+        filler = fill(disk)
         reader = open_store_readonly(disk)
         with reader.transaction() as tx:
             assert trials.get_meta(tx, "small") == "kept"
         with pytest.raises(StoreError), reader.transaction() as tx:
             trials.set_meta(tx, "more", "x")
         reader.close()
-        (disk / "fill").unlink()
+        filler.unlink()
         again = open_store(disk)
         with again.transaction() as tx:
             assert trials.get_meta(tx, "small") == "kept"
         again.close()
-
-
-def fill(disk: Path) -> None:
-    with (disk / "fill").open("wb") as rest:
-        try:
-            while True:
-                os.write(rest.fileno(), b"\0" * 512)
-        except OSError:
-            return
 
 
 def test_a_damaged_database_is_told_with_what_to_do(tmp_path: Path) -> None:

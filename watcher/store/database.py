@@ -212,7 +212,7 @@ def copy_database(path: Path, target: Path) -> None:
     """Copy what is committed to `target`, by way of a neighbour that is renamed when it is whole."""
     partial = target.with_name(f"{target.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
+        _remove_database(partial)
         with _closing(sqlite3.connect(path)) as source, _closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, easy to carry away
@@ -222,7 +222,13 @@ def copy_database(path: Path, target: Path) -> None:
     except OSError as error:
         raise StoreError("the backup could not be written", path=str(target), reason=error.strerror) from error
     finally:
-        partial.unlink(missing_ok=True)
+        _remove_database(partial)
+
+
+def _remove_database(path: Path) -> None:
+    """Remove a file and what SQLite keeps beside it: where the disk was full it leaves that, and it takes up room."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def _refuse_damage(copy: sqlite3.Connection, path: Path) -> None:
