@@ -93,6 +93,15 @@ def test_a_log_stays_as_long_as_a_verdict_stands_on_it(means: Means) -> None:
         assert len(trials.trials(tx)) == 5, "a trial is never dropped"
 
 
+def test_metrics_stay_with_the_log_beside_them(means: Means) -> None:
+    verdict, bench = tried(means, NOW - LOGS - DAY), tried(means, NOW - LOGS - DAY, Outcome.BENCH, None)
+    for number in (verdict, bench):
+        for start in range(2):
+            write(means.data_dir / f"logs/trial-{number}/start-{start}.metrics.txt", NOW - LOGS - DAY)
+    retain(means)
+    assert logs_of(means) == {f"trial-{verdict}/start-0.{kind}" for kind in ("log.gz", "metrics.txt")}
+
+
 def test_files_without_a_row_go_when_they_are_old(means: Means) -> None:
     write(means.data_dir / "logs/trial-77/start-0.log.gz", NOW - LOGS - DAY)
     write(means.data_dir / "logs/trial-78/start-0.log.gz", NOW - LOGS + DAY)

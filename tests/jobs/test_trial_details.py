@@ -11,7 +11,7 @@ from tests.page.examples import ASSERT_LINE, NOW, trial
 from watcher.jobs.trial_details import log_path, stage_spans, trial_details
 from watcher.model.trial import Stage, Start
 from watcher.model.verdict import BringUp, BugState, Evidence, Rung
-from watcher.page.facts import StageSpan
+from watcher.page.facts import KeptLog, StageSpan
 from watcher.store.trials import StageChange
 
 TRIAL = trial(3, 1, BugState.PRESENT, BringUp.FAILS)
@@ -107,6 +107,15 @@ def test_a_log_that_is_broken_or_gone_takes_nothing_with_it(tmp_path: Path) -> N
     assert trial_details(kept, (), tmp_path, NOW).excerpts == ()
     path.unlink()
     assert trial_details(kept, (), tmp_path, NOW).logs == ()
+
+
+def test_metrics_are_offered_where_a_start_left_some(tmp_path: Path) -> None:
+    kept = replace(
+        TRIAL, starts=(log(tmp_path, LINES), log(tmp_path, LINES, number=1), replace(log(tmp_path, []), log=None))
+    )
+    (tmp_path / "logs/trial-3/start-1.metrics.txt").write_text("x 1\n")
+    path = "logs/trial-3/start-1.metrics.txt"
+    assert trial_details(kept, (), tmp_path, NOW).metrics == (KeptLog(1, path, 4),)
 
 
 def test_while_a_trial_runs_its_log_is_not_offered(tmp_path: Path) -> None:

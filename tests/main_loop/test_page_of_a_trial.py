@@ -51,6 +51,20 @@ def test_a_trial_that_fails_shows_its_way_and_the_lines_around_what_decided(
     assert found["watcher_owed_services", "overdue"] == found[("watcher_trial_running",)] == 0
 
 
+def test_what_the_engine_told_of_itself_at_the_end_of_its_acceptance_is_kept(
+    clean_engine: PrivateDaemon, tmp_path: Path
+) -> None:
+    scene = scene_of(clean_engine, tmp_path, "healthy")
+    trial = scene.answer("trial", "run", IMAGE)["trial"]
+    assert (trial["bring_up"], trial["acceptance"]["phrases"]["total"]) == ("works", 32)
+    (name,) = [link for link in page_of(scene).links if link.endswith(".metrics.txt")]
+    kept = (scene.data_dir / "page" / name).read_text()
+    found = {one.name: one.value for family in text_string_to_metric_families(kept) for one in family.samples}
+    assert found["stub:requests_total"] >= 32, "the phrases were asked before"
+    shown = scene.watcher("trial", "show", str(trial["id"])).stdout
+    assert f"metrics of start 0: logs/trial-{trial['id']}/start-0.metrics.txt, {len(kept)} bytes" in shown
+
+
 def test_while_it_runs_the_page_says_in_which_stage_and_whose_service_is_away(
     clean_engine: PrivateDaemon, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from tests.real.base_image import build_image
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import Scene, scene_with
 from tests.real.stub_engine import stub_image
+from watcher.trial.metrics import metrics_beside
 
 PROGRAM = Path(__file__).parents[1] / "real" / "ollama_program.py"
 OLLAMA = "dustynv/ollama:0.6.8-r36.4-cu126-22.04"
@@ -117,4 +118,8 @@ def test_where_there_is_no_second_model_that_is_said_and_not_met(scene: Scene) -
     trial = scene.answer("trial", "run", OLLAMA, "--level", "stretch")["trial"]
     assert (trial["bring_up"], trial["acceptance"]["models_loaded"]) == ("works", None), trial
     assert "several models: the engine has no other model than llama3.2:3b" in said(trial)
+    kept = metrics_beside(scene.data_dir / trial["starts"][0]["log"]).read_text()
+    answers = trial["acceptance"]["answers"] + 2
+    assert f'ollama_answers_total{{model="llama3.2:3b"}} {answers}\n' in kept, "a plain answer and a tool call before"
+    assert 'ollama_generated_tokens_per_second{model="llama3.2:3b"} 5\n' in kept
     assert "several models loaded, where the engine can: not measured" in said(trial)

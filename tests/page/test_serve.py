@@ -1,6 +1,7 @@
 """The served page: what is given to whom, and that neither hostile requests nor slow ones do any harm."""
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -77,6 +78,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("index.html", "answer.json", "trials.json", "metrics"):
         (page / name).write_text(f"this is {name}")
     (page / "logs" / "trial-3-start-0.log.gz").write_bytes(b"\x1f\x8b packed")
+    (page / "logs" / "trial-3-start-0.metrics.txt").write_text("<script>")
     (page / ".index.html.77").write_text(SECRET)
     (page.parent / "watcher.db").write_text(SECRET)
     return page
@@ -97,6 +99,7 @@ def site(folder: Path) -> Iterator[Site]:
         ("/trials.json", "application/json", b"this is trials.json"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", b"this is metrics"),
         ("/logs/trial-3-start-0.log.gz", "application/gzip", b"\x1f\x8b packed"),
+        ("/logs/trial-3-start-0.metrics.txt", "text/plain; charset=utf-8", b"<script>"),
     ],
 )
 def test_each_file_comes_with_its_type_and_strict_headers(site: Site, path: str, kind: str, body: bytes) -> None:
@@ -159,8 +162,7 @@ def test_a_link_or_a_pipe_in_the_folder_is_not_followed(site: Site) -> None:
     (site.folder / "metrics").symlink_to("../watcher.db")
     (site.folder / "answer.json").unlink()
     os.mkfifo(site.folder / "answer.json")
-    (site.folder / "logs" / "trial-3-start-0.log.gz").unlink()
-    (site.folder / "logs").rmdir()
+    shutil.rmtree(site.folder / "logs")
     (site.folder / "logs").symlink_to("..")
     (site.folder.parent / "trial-3-start-0.log.gz").write_text(SECRET)
     for path in ("/metrics", "/answer.json", "/logs/trial-3-start-0.log.gz"):
@@ -204,7 +206,14 @@ def test_a_page_that_was_not_written_yet_is_not_there(tmp_path: Path) -> None:
 
 def test_without_the_token_there_is_nothing(folder: Path) -> None:
     with served(folder, TOKEN) as site:
-        for path in ("/", "/answer.json", "/trials.json", "/metrics", "/logs/trial-3-start-0.log.gz"):
+        for path in (
+            "/",
+            "/answer.json",
+            "/trials.json",
+            "/metrics",
+            "/logs/trial-3-start-0.log.gz",
+            "/logs/trial-3-start-0.metrics.txt",
+        ):
             for headers in (
                 {},
                 {"Authorization": "Bearer"},
@@ -217,6 +226,7 @@ def test_without_the_token_there_is_nothing(folder: Path) -> None:
                 answer, body = site.ask(path, **headers)
                 assert (answer.status, answer.headers["WWW-Authenticate"][:6]) == (401, "Bearer")
                 assert b"this is" not in body
+                assert b"<script>" not in body
         assert site.status("/?token=wrong") == 401
         assert site.status("/?token=") == 401
         assert site.status("/?" + "&".join(f"a{n}=1" for n in range(50))) == 401

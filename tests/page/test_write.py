@@ -22,6 +22,7 @@ from watcher.page.places import LOGS
 from watcher.page.write import write_page
 
 LOG = "logs/trial-3/start-0.log.gz"
+METRICS = "logs/trial-3/start-0.metrics.txt"
 ADDRESS = "trial-3-start-0.log.gz"
 WITH_LOG = replace(YEAR, details={3: TrialDetails(logs=(KeptLog(0, LOG, 10),))})
 
@@ -57,6 +58,21 @@ def test_a_log_is_a_second_name_of_the_same_file_and_takes_no_room(data: Path) -
     inode = (data / "page" / LOGS / ADDRESS).stat().st_ino
     write_page(data, WITH_LOG)
     assert (data / "page" / LOGS / ADDRESS).stat().st_ino == inode
+
+
+def test_metrics_of_a_start_are_linked_like_its_log(data: Path) -> None:
+    (data / METRICS).write_text("x 1\n")
+    details = TrialDetails(
+        logs=(KeptLog(0, LOG, 10),), metrics=(KeptLog(0, METRICS, 4), KeptLog(1, f"{METRICS}.gone", 4))
+    )
+    page = write_page(data, replace(YEAR, details={3: details}))
+    name = f"{LOGS}/trial-3-start-0.metrics.txt"
+    assert (page.parent / name).samefile(data / METRICS)
+    links = Page(page.read_text()).links
+    assert {name, f"{LOGS}/{ADDRESS}"} <= set(links)
+    assert not any("start-1.metrics" in link for link in links)
+    write_page(data, WITH_LOG)
+    assert not (page.parent / name).exists()
 
 
 def test_on_another_disk_it_is_copied_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,16 +81,20 @@ def trial_show(
     """Show one trial with its evidence."""
     from watcher.cli.views import show_trial
     from watcher.jobs.plan import answer_now
+    from watcher.jobs.trial_details import kept_metrics
     from watcher.model import documents
 
     with context.obj.means() as means:
         trial = _found(means, number)
         answer = answer_now(means, means.device())
+        metrics = kept_metrics(trial, means.data_dir)
     if as_json:
         answered = documents.answer_document(answer)
         show_json({"schema": "watcher/trial/1", "trial": documents.trial_document(trial), "answer": answered})
     else:
         show_trial(trial)
+        for kept in metrics:
+            show(f"       metrics of start {kept.start}: {kept.path}, {kept.size} bytes")
     return exits.DONE
 
 

@@ -14,6 +14,7 @@ from watcher.host.lease import lease_holder
 from watcher.jobs.means import Means
 from watcher.store import retention, trials
 from watcher.store.retention import Dropped, KeptLogs
+from watcher.trial.metrics import metrics_beside
 
 RETAINED_AT = "retained-at"
 EVERY = timedelta(days=1)
@@ -81,11 +82,12 @@ def _drop_logs(means: Means, now: datetime) -> tuple[int, int]:
 
 def _may_go(data_dir: Path, kept: Mapping[int, KeptLogs]) -> Iterator[_Log]:
     """Yield the logs that no verdict stands on. Of a trial that the database does not know the file's age counts."""
-    deciding = {one.deciding for one in kept.values()}
+    deciding = {Path(one.deciding) for one in kept.values() if one.deciding}
+    deciding |= {metrics_beside(log) for log in deciding}
     for path in data_dir.glob("logs/trial-*/*"):
         number = path.parent.name.removeprefix("trial-")
         trial = kept.get(int(number)) if number.isdecimal() else None
-        if str(path.relative_to(data_dir)) in deciding or (trial is not None and trial.ended is None):
+        if path.relative_to(data_dir) in deciding or (trial is not None and trial.ended is None):
             continue
         with suppress(OSError):
             stat = path.stat()

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from watcher.model.trial import Stage, Start, Trial
+from watcher.model.trial import Stage, Trial
 from watcher.model.verdict import Evidence
 from watcher.page.facts import Excerpt, KeptLog, StageSpan, TrialDetails
 from watcher.store.trials import StageChange
 from watcher.trial.engine_log import read_log
 from watcher.trial.kit import without_secrets
+from watcher.trial.metrics import metrics_beside
 from watcher.verdict.lines import shown
 
 _AROUND, _MOST_LINES = 3, 3
@@ -25,7 +26,8 @@ def trial_details(trial: Trial, changes: Sequence[StageChange], data_dir: Path, 
     spans = stage_spans(changes, now if trial.finished_at is None else trial.finished_at, trial.finished_at is not None)
     if trial.finished_at is None:
         return TrialDetails(spans)
-    return TrialDetails(spans, tuple(_excerpts(trial, data_dir)), tuple(_logs(trial.starts, data_dir)))
+    logs = _kept([start.log for start in trial.starts], data_dir)
+    return TrialDetails(spans, tuple(_excerpts(trial, data_dir)), tuple(logs), kept_metrics(trial, data_dir))
 
 
 def stage_spans(changes: Iterable[StageChange], end: datetime, is_over: bool) -> tuple[StageSpan, ...]:
@@ -41,11 +43,18 @@ def stage_spans(changes: Iterable[StageChange], end: datetime, is_over: bool) ->
     )
 
 
-def _logs(starts: Sequence[Start], data_dir: Path) -> Iterator[KeptLog]:
-    for number, start in enumerate(starts):
-        path = log_path(data_dir, start.log)
-        if path is not None and start.log is not None:
-            yield KeptLog(number, start.log, path.stat().st_size)
+def kept_metrics(trial: Trial, data_dir: Path) -> tuple[KeptLog, ...]:
+    """Return what is kept of the engine's own metrics, for each start that worked."""
+    names = [str(metrics_beside(Path(start.log))) if start.log else None for start in trial.starts]
+    return tuple(_kept(names, data_dir))
+
+
+def _kept(names: Sequence[str | None], data_dir: Path) -> Iterator[KeptLog]:
+    """Yield what is there of the files of the starts, one name for each."""
+    for number, name in enumerate(names):
+        path = log_path(data_dir, name)
+        if path is not None and name is not None:
+            yield KeptLog(number, name, path.stat().st_size)
 
 
 def log_path(data_dir: Path, log: str | None) -> Path | None:

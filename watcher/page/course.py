@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from watcher.model.text import span
 from watcher.model.trial import Stage, Start, Trial
-from watcher.page.facts import Excerpt, KeptLog, StageSpan, TrialDetails
+from watcher.page.facts import Excerpt, StageSpan, TrialDetails
 from watcher.page.markup import note, said, sign
-from watcher.page.places import LOGS, log_name
+from watcher.page.places import LOGS, log_name, metrics_name
 
 _NARROWEST = 0.6
 _LONG = 10.0
@@ -89,18 +89,26 @@ def excerpt(told: Excerpt) -> str:
 
 def starts(trial: Trial, details: TrialDetails) -> str:
     """Return each start with how it ended and the link to its log."""
-    logs = {log.start: log for log in details.logs}
-    rows = [_start(trial, number, start, logs.get(number)) for number, start in enumerate(trial.starts)]
+    links = {number: "".join(_links(trial, number, details)) for number in range(len(trial.starts))}
+    rows = [f"{_start(number, start)}{links[number]}" for number, start in enumerate(trial.starts)]
     return f'<ul class="starts">{"".join(f"<li>{row}</li>" for row in rows)}</ul>' if rows else ""
 
 
-def _start(trial: Trial, number: int, start: Start, log: KeptLog | None) -> str:
+def _links(trial: Trial, number: int, details: TrialDetails) -> Iterator[str]:
+    for name, of, kept in (
+        (log_name(trial.id, number), "log, {} compressed", details.logs),
+        (metrics_name(trial.id, number), "metrics, {}", details.metrics),
+    ):
+        for file in kept:
+            if file.start == number:
+                yield f' · <a href="{LOGS}/{name}">{of.format(size(file.size))}</a>'
+
+
+def _start(number: int, start: Start) -> str:
     name = f"Start {number + 1}, profile {said(start.profile, 60)}: {sign(start.bring_up)} {start.bring_up.value}"
     failed = f", {start.failure_class.value}" if start.failure_class else ""
     code = f", exit code {start.exit_code}" if start.exit_code is not None else ""
-    address = f"{LOGS}/{log_name(trial.id, number)}"
-    link = f' · <a href="{address}">log, {size(log.size)} compressed</a>' if log else ""
-    return f"{name} in stage {start.stage.value}{failed}{code}{link}"
+    return f"{name} in stage {start.stage.value}{failed}{code}"
 
 
 def size(count: int) -> str:

@@ -51,7 +51,10 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class KeptLog:
-    """The compressed log of one start (counted from 0); `path` is relative to `data_dir`, `size` in bytes."""
+    """A kept file of one start (counted from 0): its compressed log, or what its metrics showed.
+
+    `path` is relative to `data_dir`, `size` in bytes.
+    """
 
     start: int
     path: str
@@ -65,6 +68,7 @@ class TrialDetails:
     spans: tuple[StageSpan, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     logs: tuple[KeptLog, ...] = ()
+    metrics: tuple[KeptLog, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

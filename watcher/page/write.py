@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from watcher.model.documents import answer_document, trial_document
-from watcher.page.facts import PageFacts, TrialDetails
+from watcher.page.facts import KeptLog, PageFacts, TrialDetails
 from watcher.page.metrics import metrics
-from watcher.page.places import ANSWER, FOLDER, LOGS, METRICS, PAGE, TRIALS, log_name
+from watcher.page.places import ANSWER, FOLDER, LOGS, METRICS, PAGE, TRIALS, log_name, metrics_name
 from watcher.page.render import render
 
 _LEFT_SECONDS = 3600
@@ -35,7 +35,7 @@ def write_page(data_dir: Path, facts: PageFacts) -> Path:
     _replace(folder / TRIALS, json.dumps(trials, indent=2) + "\n")
     _replace(folder / METRICS, metrics(facts))
     _replace(folder / PAGE, render(facts))
-    _tidy(folder, {log_name(trial_id, log.start) for trial_id, told in logs.items() for log in told.logs})
+    _tidy(folder, {name for trial_id, told in logs.items() for name, _ in _files(trial_id, told)})
     return folder / PAGE
 
 
@@ -43,9 +43,16 @@ def _linked(data_dir: Path, folder: Path, details: Mapping[int, TrialDetails]) -
     """Put the logs into the folder; return the details without those that could not be had."""
     found = {}
     for trial_id, told in details.items():
-        there = [log for log in told.logs if _link(data_dir / log.path, folder / log_name(trial_id, log.start))]
-        found[trial_id] = replace(told, logs=tuple(there))
+        there = {kept for name, kept in _files(trial_id, told) if _link(data_dir / kept.path, folder / name)}
+        logs, metrics = (tuple(one for one in kept if one in there) for kept in (told.logs, told.metrics))
+        found[trial_id] = replace(told, logs=logs, metrics=metrics)
     return found
+
+
+def _files(trial_id: int, told: TrialDetails) -> Iterator[tuple[str, KeptLog]]:
+    """Yield what can be downloaded of a trial, each with its name in the folder of logs."""
+    yield from ((log_name(trial_id, log.start), log) for log in told.logs)
+    yield from ((metrics_name(trial_id, kept.start), kept) for kept in told.metrics)
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -12,7 +12,7 @@ import httpx
 
 from watcher.model.suite import Tool
 from watcher.trial.dialects import Dialect, OpenAI, is_same_model, models_in, where_it_lies
-from watcher.trial.metrics import figures_in, metric_names
+from watcher.trial.metrics import Tally, metric_names
 from watcher.trial.phrases import Heard, heard, shown_call
 
 PLAIN = "Say hello."
@@ -77,7 +77,7 @@ class EngineClient:
         self.base_url, self.model = base_url, model
         self._health_path = health_path
         self._dialect = dialect or OpenAI()
-        self._figures: frozenset[str] = frozenset()
+        self._tally = Tally()
 
     def close(self) -> None:
         self._http.close()
@@ -102,7 +102,6 @@ class EngineClient:
         body = self._asked(self._dialect.question(model or self.model, PLAIN, 16))
         if isinstance(body, str):
             return Reply(False, body)
-        self._figures = figures_in(body)
         message = self._dialect.message(body)
         text = str(message.get("content") or "").strip()
         return Reply(bool(text) or bool(message.get("tool_calls")), text[:200] or "an empty answer")
@@ -146,13 +145,19 @@ class EngineClient:
 
     def metrics(self) -> frozenset[str]:
         """Return the names of the engine's metrics; of one without a route for them, the figures of its answers."""
+        if self._dialect.metrics_route is None:
+            return frozenset(self._tally.sums)
+        return metric_names(self.scrape())
+
+    def scrape(self) -> str:
+        """Return the engine's metrics in Prometheus' form, made of its answers where it has none; "" for none."""
         route = self._dialect.metrics_route
         if route is None:
-            return self._figures
+            return self._tally.text(self.model)
         try:
-            return metric_names(self._fetched("GET", route, seconds=_METRICS_SECONDS))
+            return self._fetched("GET", route, seconds=_METRICS_SECONDS)
         except _NoAnswer:
-            return frozenset()
+            return ""
 
     def shortfall(self) -> str | None:
         """Return a sentence when the engine says that the model is not in the GPU's memory; None else."""
@@ -187,7 +192,11 @@ class EngineClient:
             return str(why)
         except (ValueError, RecursionError):
             return "the answer is not JSON"
-        return body if isinstance(body, dict) else "the answer is not a JSON object"
+        if not isinstance(body, dict):
+            return "the answer is not a JSON object"
+        if question is not None:
+            self._tally.add(body)
+        return body
 
     def _fetched(
         self, method: str, route: str, question: dict[str, Any] | None = None, seconds: float = math.inf

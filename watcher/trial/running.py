@@ -10,6 +10,7 @@ from watcher.ports import Display, Host
 from watcher.trial.engine_log import EngineLog
 from watcher.trial.exchange import EngineClient
 from watcher.trial.ladder import reached_level
+from watcher.trial.metrics import kept_text, metrics_beside
 from watcher.trial.seen import Seen, seen_in_acceptance
 from watcher.verdict.judge import StartSeen
 
@@ -33,6 +34,15 @@ class Running:
         except HostError as error:
             display.say(f"the end of the engine was not seen: {error}")
             return True, ContainerState(exists=False)
+
+    def keep_metrics(self, client: EngineClient) -> None:
+        """Keep beside the log what the engine tells of itself now; a full disk costs the file, never the trial."""
+        path = metrics_beside(self.log.path)
+        if kept := kept_text(client.scrape()):
+            try:
+                path.write_bytes(kept)
+            except OSError:
+                path.unlink(missing_ok=True)
 
     def answers(self, client: EngineClient, trial: Seen) -> str | None:
         """Ask for an answer, a streamed one and, where declared, a tool call; return why the engine fails, or None."""

@@ -273,11 +273,13 @@ class Stages:
             taken = self.figures.take(client, running.seen.tools_asked, until, self._give_way, self._still_well)
             if taken is not None:
                 return taken
+        running.keep_metrics(client)
         return self._still_well() or Passed()
 
     def cut_off(self) -> Event:
         """Go on without the figures that were not taken in time: they decide nothing."""
         self.figures.measuring = None
+        self._started().keep_metrics(self._client())
         return self._still_well() or Passed()
 
     def soak(self) -> Event:
