@@ -5,23 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.demo.whole_year import world
 from tests.host.contract import unnoted
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
-from watcher.demo.year import DAYS, NVIDIA, UPSTREAM
+from watcher.demo.year import NVIDIA, UPSTREAM
 from watcher.errors import CannotStart, HostError
 from watcher.model.container import ContainerSpec, LocalImage
 from watcher.model.trial import ServiceState
 from watcher.trial.exchange import EngineClient
 from watcher.trial.probing import read_probe
 
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        for today in DAYS:
-            world.live(today)
-        yield world
+__all__ = ["world"]  # the fixture
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.demo.whole_year import world
 from tests.faults.forked import CLOCK, ForkServer
 from tests.faults.table import Row
 from tests.faults.test_deaths import forks
@@ -19,7 +20,6 @@ from tests.real.stub_engine import StubMode, stub_image
 from tests.trial.test_runner import GoodNotebook, order_in
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
-from watcher.demo.year import DAYS
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
 from watcher.model.device import DeviceState
@@ -29,7 +29,7 @@ from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
-__all__ = ["forks"]  # the fixture
+__all__ = ["forks", "world"]  # the fixtures
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -64,14 +64,6 @@ class DeafHost(SimulatedHost):
 
     def address(self, container: str, port: int) -> str:
         return "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        for today in DAYS:
-            world.live(today)
-        yield world
 
 
 def run(order: Order, host: SimulatedHost, stage: Stage, jump: timedelta) -> tuple[Trial, JumpingClock]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.demo.whole_year import world
 from tests.real.web import Reply, Web, file_reply, web
-from tests.trial.test_runner import CONFIG, GoodNotebook, world
+from tests.trial.test_runner import CONFIG, GoodNotebook
 from watcher.artifacts.wheel_store import WheelStore
 from watcher.config.load import load_settings
 from watcher.demo.simulated import GB, SimulatedHost

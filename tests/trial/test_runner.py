@@ -1,7 +1,6 @@
 """The runner when our own code breaks: the way back is gone all the same, and the error is not swallowed."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +10,12 @@ from threading import Thread
 
 import pytest
 
+from tests.demo.whole_year import world
 from watcher.config.load import load_settings
 from watcher.config.suites import BUILTIN, read_suite
 from watcher.demo.simulated import SimulatedContainer, SimulatedHost
 from watcher.demo.world import World
-from watcher.demo.year import DAYS, UPSTREAM
+from watcher.demo.year import UPSTREAM
 from watcher.errors import HostError
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
@@ -27,6 +27,8 @@ from watcher.ports import Lines
 from watcher.trial.exchange import EngineClient
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
+
+__all__ = ["world"]  # the fixture
 
 CONFIG = """
 [device]
@@ -67,14 +69,6 @@ class GoodNotebook(BrokenNotebook):
         super().__init__(Stage.PREFLIGHT)
 
     def step(self, trial: Trial) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        for today in DAYS:
-            world.live(today)
-        yield world
 
 
 def order_in(folder: Path, world: World) -> Order:

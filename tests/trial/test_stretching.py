@@ -1,16 +1,15 @@
 """Whatever goes wrong once an engine has shown that it works costs the level and no verdict."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.demo.whole_year import world
 from tests.trial.test_runner import GoodNotebook, order_in
 from watcher.demo.simulated import SimulatedHost
 from watcher.demo.world import World
-from watcher.demo.year import DAYS
 from watcher.errors import CannotStart, HostError, Refused
 from watcher.host.clock import SystemClock
 from watcher.host.owed import read_debts
@@ -22,13 +21,7 @@ from watcher.ports import Lines
 from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        for today in DAYS:
-            world.live(today)
-        yield world
+__all__ = ["world"]  # the fixture
 
 
 @dataclass

@@ -1,17 +1,17 @@
 """A working engine is watched for hours, on a clock that does not take them: restarts and memory."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.demo.whole_year import world
 from tests.trial.test_runner import GoodNotebook, order_in
 from watcher.demo.simulated import GB, SimulatedHost
 from watcher.demo.world import World
-from watcher.demo.year import DAYS
 from watcher.errors import HostError
 from watcher.host.clock import SystemClock
 from watcher.model.container import ContainerLook
@@ -22,6 +22,8 @@ from watcher.ports import Lines
 from watcher.trial.ladder import HOUR, lacking
 from watcher.trial.runner import Runner
 from watcher.trial.watching import Watching, seconds_between, started_over
+
+__all__ = ["world"]  # the fixture
 
 MB = 10**6
 
@@ -68,14 +70,6 @@ def grows(mb_an_hour: float) -> Callable[[float], ContainerLook]:
 def core_that_lasts(life: float) -> Callable[[float], ContainerLook]:
     """Return looks at an engine whose core, under the same name, has a new id each `life` seconds."""
     return lambda seconds: ContainerLook("once", GB, {1: "vllm", 10 + int(seconds // life): "VLLM::EngineCore"})
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        for today in DAYS:
-            world.live(today)
-        yield world
 
 
 def soaked(folder: Path, world: World, host: LookedAt, soak: timedelta = timedelta(hours=1)) -> tuple[Trial, str]:

@@ -162,7 +162,14 @@ def _telling_facts(tx: Transaction, means: Means, device: DeviceFacts, known: _K
     blank = Ledger(settings.bug, settings.engine, device, sources=settings.sources)
     ours = {settings.engine.id, *settings.bug.dependents}
     facts = telling_facts(tx, ours, images, [*blank.release_sources], (CORE, JETPACK))
-    ledger = open_ledger(
+    ledger = _ledger(means, device, known, facts)
+    versions = [fix.version for fix in ledger.fixes.values()]
+    return (*facts, *wheels_of_version(tx, versions))
+
+
+def _ledger(means: Means, device: DeviceFacts, known: _Known, facts: Facts) -> Ledger:
+    settings = means.settings
+    return open_ledger(
         device=device,
         bug=settings.bug,
         engine=settings.engine,
@@ -172,8 +179,6 @@ def _telling_facts(tx: Transaction, means: Means, device: DeviceFacts, known: _K
         sources=settings.sources,
         trials=known.trials,
     )
-    versions = [fix.version for fix in ledger.fixes.values()]
-    return (*facts, *wheels_of_version(tx, versions))
 
 
 def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tuple[Event, ...]:
@@ -181,16 +186,9 @@ def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tupl
     if not events:
         return ()
     with means.store.reading() as tx:
-        ledger = open_ledger(
-            device=device,
-            bug=means.settings.bug,
-            engine=means.settings.engine,
-            candidates=[one for one in candidate_store.candidates(tx) if one.source],
-            statics=statics.static_records(tx),
-            facts=fact_store.all_facts(tx),
-            sources=means.settings.sources,
-            trials=trials.trials(tx),
-        )
+        named = [one for one in candidate_store.candidates(tx) if one.source]
+        known = _Known(named, trials.trials(tx), statics.static_records(tx))
+        ledger = _ledger(means, device, known, fact_store.all_facts(tx))
     return tuple(replace(event, helps=relevance(event, ledger)) for event in events)
 
 
