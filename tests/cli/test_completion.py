@@ -1,6 +1,7 @@
-"""Commands are completed in bash by the real shell, in zsh and fish by the questions that their scripts ask."""
+"""Commands are completed in real shells, once the completion is installed in each."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.places import CHECKOUT
+from tests.real.terminal import on_terminal
 
 
 @pytest.fixture
@@ -34,17 +36,29 @@ def test_bash_completes_commands_once_the_completion_is_installed(environment: d
         assert set(said(environment, "bash", "-c", script).split()) == set(expected.split())
 
 
-@pytest.mark.parametrize(
-    ("shell", "question"),
-    [
-        ("zsh", {"_TYPER_COMPLETE_ARGS": "watcher config "}),
-        ("fish", {"_TYPER_COMPLETE_ARGS": "watcher config ", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
-    ],
-)
-def test_other_shells_are_given_a_script_and_answered(
-    environment: dict[str, str], shell: str, question: dict[str, str]
-) -> None:
-    script = said(environment, "watcher", _WATCHER_COMPLETE=f"source_{shell}")
-    assert all(name in script for name in question)
-    answer = said(environment, "watcher", _WATCHER_COMPLETE=f"complete_{shell}", **question)
-    assert all(command in answer for command in ("check", "show", "init"))
+def needs(shell: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(
+        shutil.which(shell) is None, reason=f"there is no {shell}; tests/system-packages.sh has it"
+    )
+
+
+@needs("fish")
+def test_fish_completes_commands(environment: dict[str, str]) -> None:
+    said(environment, "fish", "-c", "watcher --install-completion; true")
+    for typed, expected in (("watcher con", {"config"}), ("watcher config ", {"check", "show", "init"})):
+        answers = said(environment, "fish", "-c", f"complete --do-complete '{typed}'").splitlines()
+        assert {answer.partition("\t")[0] for answer in answers} == expected
+
+
+@needs("zsh")
+def test_zsh_completes_a_command_at_the_prompt(environment: dict[str, str]) -> None:
+    """Only its line editor asks for completions: that needs a terminal. The line that is added stands in the docs."""
+    more = ". ~/.zfunc/_watcher"
+    assert f"`{more}`" in (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    said(environment, "zsh", "-c", "watcher --install-completion; true")
+    with (Path(environment["HOME"]) / ".zshrc").open("a") as file:
+        file.write(f"{more}\nPS1='ready> '\n")
+    with on_terminal(["zsh", "-i"], env=environment) as terminal:
+        terminal.wait_until(lambda: "ready>" in terminal.lines())
+        terminal.type(b"watcher tri\t")
+        terminal.wait_until(lambda: "ready> watcher trial" in terminal.lines())
