@@ -45,7 +45,7 @@ def service_image(client: "DockerClient", tag: str, health: bool = True, **env: 
 
 def _health_check() -> dict[str, object]:
     ask = "import urllib.request as r;r.urlopen('http://127.0.0.1:8080/health',timeout=2)"
-    return {"Test": ["CMD", "python3", "-c", ask], "Interval": _SECOND, "Timeout": 3 * _SECOND, "Retries": 1}
+    return {"Test": ["CMD", "python3", "-c", ask], "Interval": _SECOND, "Timeout": 10 * _SECOND, "Retries": 1}
 
 
 def _program(name: str) -> bytes:

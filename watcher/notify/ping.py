@@ -9,11 +9,7 @@ def ping(url: str) -> str | None:
 
     try:
         answer = httpx.get(url, timeout=_SECONDS, follow_redirects=False)
-    except (
-        httpx.HTTPError,
-        httpx.InvalidURL,
-        ValueError,
-        OSError,
-    ) as error:  # also no host name, proxy or certificates
+    # the last two: no host name, a strange proxy, no certificates
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         return f"it could not be reached ({type(error).__name__})"
     return None if answer.status_code < 400 else f"it answered {answer.status_code}"

@@ -67,7 +67,7 @@ class Tally:
         """Return the sums in Prometheus' form; nothing where no answer told any."""
         label = model.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return "".join(
-            f'# HELP {name} {told}\n# TYPE {name} {kind}\n{name}{{model="{label}"}} {value:g}\n'
+            f'# HELP {name} {told}\n# TYPE {name} {kind}\n{name}{{model="{label}"}} {value:.12g}\n'
             for name, kind, told, value in self._rows()
         )
 

@@ -1,5 +1,6 @@
 """The start that is under way, and the first questions that decide whether it works."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -42,7 +43,8 @@ class Running:
             try:
                 path.write_bytes(kept)
             except OSError:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def answers(self, client: EngineClient, trial: Seen) -> str | None:
         """Ask for an answer, a streamed one and, where declared, a tool call; return why the engine fails, or None."""
