@@ -2,7 +2,7 @@
 # ruff: noqa: ARG002  SQLAlchemy gives each conversion the dialect
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -28,14 +28,14 @@ class Moment(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         return None if value is None else moment_text(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else _moment(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:
+        return _moment  # itself, not by way of SQLAlchemy: it is called for each of ten thousand rows
 
 
 @lru_cache(maxsize=1024)
-def _moment(text: str) -> datetime:
+def _moment(text: str | None) -> datetime | None:
     """Return the stamp of a stored form; what one look brought has one and the same."""
-    return datetime.fromisoformat(text)
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def moment_text(when: datetime) -> str:
@@ -69,13 +69,13 @@ class Named(TypeDecorator[Word]):
     def __init__(self, words: type[Word]) -> None:
         super().__init__()
         self.words = words
-        self._by_value = {word.value: word for word in words}
+        self._by_value: dict[str | None, Word | None] = {None: None, **{word.value: word for word in words}}
 
     def process_bind_param(self, value: Word | None, dialect: Dialect) -> str | None:
         return None if value is None else value.value
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Word | None:
-        return None if value is None else self._by_value[value]
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Word | None]:
+        return self._by_value.__getitem__
 
 
 class Json(TypeDecorator[Any]):
@@ -92,7 +92,10 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else _written_json(self.shape, value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
+        return self._result
+
+    def _result(self, value: str | None) -> Any:
         if value is None:
             return None
         return self._read_often(value) if len(value) <= _SHORT else self._read(value)
@@ -113,8 +116,12 @@ class Details(TypeDecorator[Mapping[str, str]]):
         clean = {storable(key): storable(text) for key, text in value.items()}
         return json.dumps(clean, ensure_ascii=False, sort_keys=True)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str]:
-        return {} if value in (None, "{}") else json.loads(str(value))
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Mapping[str, str]]:
+        return _details
+
+
+def _details(value: str | None) -> Mapping[str, str]:
+    return {} if value in (None, "{}") else json.loads(str(value))
 
 
 @cache
