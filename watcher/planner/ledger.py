@@ -118,15 +118,15 @@ class Ledger:
         Only the engine's own image holds what its wheel of the same version asks for: others are built otherwise, and
         their labels were seen to run ahead of upstream.
         """
-        if (record := self.image_record(candidate.digest)) is not None:
+        return self.fix_in(candidate.engine, candidate.image, candidate.digest, candidate.version)
+
+    def fix_in(self, engine: str, image: str, digest: str | None, version: str | None) -> str | None:
+        """Return the same of an image that is no candidate yet."""
+        if (record := self.image_record(digest)) is not None:
             return "which carries the fix" if record.reading.state is BugState.FIXED else None
-        version, pinned = public(candidate.version), (one for one in self._fixed() if one.reading.pin)
-        is_own = repository(repository_of(candidate.image)) in self._own_images
-        if (
-            version
-            and is_own
-            and any((one.component, public(one.version)) == (candidate.engine, version) for one in pinned)
-        ):
+        shown, pinned = public(version), (one for one in self._fixed() if one.reading.pin)
+        is_own = repository(repository_of(image)) in self._own_images
+        if shown and is_own and any((one.component, public(one.version)) == (engine, shown) for one in pinned):
             return f"whose version asks for a {self.bug.component} with the fix"
         return None
 

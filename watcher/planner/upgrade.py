@@ -9,11 +9,11 @@ from watcher.config.sources import SourceConfig
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
-from watcher.planner.candidates import candidates, engine_of
+from watcher.planner.candidates import candidates, engine_of, image_of
 from watcher.planner.compatibility import runs_on
 from watcher.planner.ledger import Ledger
 from watcher.planner.news import is_wanted
-from watcher.planner.versions import debian_key, parse_version
+from watcher.planner.versions import debian_key, parse_tag, parse_version
 
 Images = Sequence[tuple[SourceConfig, KnownFact]]
 CORE, JETPACK = "nvidia-l4t-core", "nvidia-jetpack"
@@ -40,9 +40,16 @@ class Upgrade:
 
 def best_upgrade(ledger: Ledger) -> Upgrade | None:
     """Return the smallest step up that opens an image with the fix, else the smallest that opens any."""
-    images = _images(ledger)
-    found = [upgrade for line in _lines_above(ledger) if (upgrade := _opened(ledger, images, *line))]
-    return next((one for one in found if one.fix), None) or next(iter(found), None)
+    images, smallest = _images(ledger), None
+    for line in _lines_above(ledger):
+        upgrade = _opened(ledger, images, *line)
+        if upgrade is None:
+            continue
+        if upgrade.fix:
+            return upgrade
+        if smallest is None:  # from here on only an image with the fix is better
+            smallest, images = upgrade, _with_fix(ledger, images)
+    return smallest
 
 
 def _lines_above(ledger: Ledger) -> Iterator[tuple[str, str | None]]:
@@ -63,15 +70,15 @@ def _l4t_of_dist(dist: str, core: str | None) -> Version | None:
 
 
 def _newest_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[str, str], str]:
-    newest: dict[tuple[str, str], str] = {}
+    versions: dict[tuple[str, str], set[str]] = {}
     for _, known in facts:
         fact = known.fact
         if fact.kind is not FactKind.DEB or known.withdrawn or not fact.version:
             continue
         package, _, dist = fact.name.partition(" ")
         if package in (CORE, JETPACK):
-            newest[package, dist] = max(newest.get((package, dist), ""), fact.version, key=debian_key)
-    return newest
+            versions.setdefault((package, dist), set()).add(fact.version)
+    return {key: max(shown, key=debian_key) for key, shown in versions.items()}
 
 
 def l4t_of(debian_version: str | None) -> Version | None:
@@ -86,6 +93,17 @@ def _opened(ledger: Ledger, images: Images, l4t: str, jetpack: str | None) -> Up
     opened = [one for one in then if one.fingerprint not in now]
     best = next((one for one in opened if ledger.fix_of(one)), None) or next(iter(opened), None)
     return Upgrade(l4t, jetpack, best, ledger.fix_of(best)) if best else None
+
+
+def _with_fix(ledger: Ledger, images: Images) -> Images:
+    """Return the images, each under all its names, that are known to carry the fix under one of them."""
+    names = ((known.fact, image_of(source)) for source, known in images)
+    fixed = {
+        fact.digest
+        for fact, image in names
+        if image and ledger.fix_in(ledger.engine.id, image, fact.digest, parse_tag(fact.name).version)
+    }
+    return [(source, known) for source, known in images if known.fact.digest in fixed]
 
 
 def _images(ledger: Ledger) -> Images:
