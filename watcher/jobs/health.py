@@ -10,7 +10,7 @@ from watcher.model.notice import Notice, NoticeKind
 from watcher.planner.health import HAS_RHYTHM, QUIET_AT_LEAST, Stale, news_stamps, staleness
 from watcher.store import facts as fact_store
 from watcher.store import outbox
-from watcher.store.appearances import Tally, dated_facts, days_of, tallies
+from watcher.store.appearances import Last, dated_facts, days_of, last_appearances
 from watcher.store.database import Transaction
 
 TOLD_AFTER = 3
@@ -41,21 +41,21 @@ def stale_sources(
 
 def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) -> dict[str, Stale]:
     """Return what `stale_sources` does of all facts; of a source that had news lately none is read."""
-    counted, now = tallies(tx, HAS_RHYTHM), means.clock.now()
+    lasts, now = last_appearances(tx, HAS_RHYTHM), means.clock.now()
     found = {
         one.name: staleness(
-            one, states.get(one.name), _telling(tx, one, counted.get(one.name), now), rhythm_of(means, one), now
+            one, states.get(one.name), _telling(tx, one, lasts.get(one.name), now), rhythm_of(means, one), now
         )
         for one in means.settings.sources
     }
     return {name: stale for name, stale in found.items() if stale is not None}
 
 
-def _telling(tx: Transaction, config: SourceConfig, tally: Tally | None, now: datetime) -> tuple[KnownFact, ...]:
+def _telling(tx: Transaction, config: SourceConfig, told: Last | None, now: datetime) -> tuple[KnownFact, ...]:
     """Return what tells whether a source went quiet; nothing where it did not."""
-    if not config.enabled or tally is None:
+    if not config.enabled or told is None:
         return ()
-    last, since = tally.last if config.prereleases else tally.last_final, now - QUIET_AT_LEAST
+    last, since = told.of_all if config.prereleases else told.of_final, now - QUIET_AT_LEAST
     is_recent = last is not None and last >= since
     if not (config.include or config.exclude):
         return () if is_recent else tuple(days_of(tx, config.name, HAS_RHYTHM, config.prereleases))

@@ -2,65 +2,57 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Integer, Row, Select, case, func, select
+from sqlalchemy import ScalarSelect, func, select
 
 from watcher.model.facts import Fact, FactKind, KnownFact
 from watcher.store.columns import Moment
 from watcher.store.database import Transaction
-from watcher.store.tables import facts
+from watcher.store.tables import facts, sources
 
-_STAMP = func.coalesce(facts.c.published_at, case((facts.c.baseline.is_(False), facts.c.first_seen)), type_=Moment)
-"""Upstream's own stamp, else when it was first seen; what was there at the first look may be of any age."""
-_SEEN = (
-    facts.c.kind,
-    facts.c.name,
-    facts.c.prerelease,
-    facts.c.published_at,
-    facts.c.first_seen,
-    facts.c.baseline,
-)
+_APPEARED_AT = facts.c.appeared_at
+_UNDATED = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many facts a source shows, and when the last appeared, of all and of what is no pre-release."""
+class Last:
+    """When the last fact of a source appeared, of all and of what is no pre-release; None where that is not known."""
 
-    shown: int
-    last: datetime | None
-    last_final: datetime | None
+    of_all: datetime | None
+    of_final: datetime | None
 
 
-def tallies(tx: Transaction, kinds: frozenset[FactKind]) -> dict[str, Tally]:
-    """Return the tally of each source, in one pass over the facts; what appeared counts of these kinds only."""
-    shown = func.sum(facts.c.withdrawn.is_(False), type_=Integer)
-    counts = facts.c.kind.in_(sorted(kinds))
-    last = func.max(case((counts, _STAMP)), type_=Moment)
-    final = func.max(case((counts & facts.c.prerelease.is_(False), _STAMP)), type_=Moment)
-    query = select(facts.c.source, shown, last, final).group_by(facts.c.source)
-    return {row[0]: Tally(*row[1:]) for row in tx.execute(query)}
+def last_appearances(tx: Transaction, kinds: frozenset[FactKind]) -> dict[str, Last]:
+    """Return when something of these kinds appeared last in each source."""
+    query = select(sources.c.name, _last(kinds), _last(kinds, is_final=True))
+    return {row[0]: Last(*row[1:]) for row in tx.execute(query)}
+
+
+def _last(kinds: frozenset[FactKind], is_final: bool = False) -> ScalarSelect[datetime | None]:
+    query = select(_APPEARED_AT).where(facts.c.source == sources.c.name, facts.c.kind.in_(sorted(kinds)))
+    if is_final:
+        query = query.where(facts.c.prerelease.is_(False))
+    return query.order_by(_APPEARED_AT.desc()).limit(1).scalar_subquery()
 
 
 def dated_facts(tx: Transaction, source: str, since: datetime | None = None) -> Iterator[KnownFact]:
     """Yield the facts of a source from `since` on (None: all), with nothing but kind, name and when they appeared."""
-    query = select(*_SEEN).where(facts.c.source == source)
-    yield from _known(tx, query if since is None else query.where(since <= _STAMP))
+    query = select(facts.c.kind, facts.c.appeared_at, facts.c.name, facts.c.prerelease).where(facts.c.source == source)
+    for kind, when, name, prerelease in tx.execute(query if since is None else query.where(since <= _APPEARED_AT)):
+        yield _light(kind, when, name, prerelease)
 
 
 def days_of(tx: Transaction, source: str, kinds: frozenset[FactKind], prereleases: bool) -> Iterator[KnownFact]:
-    """Yield, of each day, the fact that appeared last, where all names count alike; and any one without a date."""
-    query = select(*_SEEN, func.max(_STAMP)).where(facts.c.source == source, facts.c.kind.in_(sorted(kinds)))
-    yield from _known(tx, select(*_SEEN).where(facts.c.source == source, facts.c.kind.in_(sorted(kinds))).limit(1))
+    """Yield, of each day, what appeared last, where all names count alike; and any one fact."""
+    of_kinds = select(facts.c.kind, _APPEARED_AT).where(facts.c.source == source, facts.c.kind.in_(sorted(kinds)))
+    last = of_kinds.with_only_columns(facts.c.kind, func.max(_APPEARED_AT, type_=Moment))
     if not prereleases:
-        query = query.where(facts.c.prerelease.is_(False))
-    yield from _known(tx, query.group_by(func.substr(_STAMP, 1, 10)))
+        last = last.where(facts.c.prerelease.is_(False))
+    for query in (of_kinds.limit(1), last.group_by(func.substr(_APPEARED_AT, 1, 10))):
+        yield from (_light(kind, when) for kind, when in tx.execute(query))
 
 
-def _known(tx: Transaction, query: Select[tuple[object, ...]]) -> Iterator[KnownFact]:
-    return map(_light, tx.execute(query))
-
-
-def _light(row: Row[tuple[object, ...]]) -> KnownFact:
-    fact = Fact(row.kind, row.name, prerelease=row.prerelease, published_at=row.published_at)
-    return KnownFact(fact, row.first_seen, baseline=row.baseline)
+def _light(kind: FactKind, when: datetime | None, name: str = "", prerelease: bool = False) -> KnownFact:
+    fact = Fact(kind, name, prerelease=prerelease, published_at=when)
+    return KnownFact(fact, when or _UNDATED, baseline=when is None)

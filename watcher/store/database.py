@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from watcher.errors import OtherRevision, StoreError
 from watcher.store.tables import metadata
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration; a test holds it equal to alembic's head, so that opening need not import alembic."""
 FILE_NAME = "watcher.db"
 BUSY_SECONDS = 10.0

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select
 
 from watcher.model.budget import Budget
 from watcher.model.facts import Event, Fact, KnownFact, SourceState, Traffic
@@ -60,9 +60,8 @@ def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tup
 
 def counts(tx: Transaction) -> dict[str, int]:
     """Return how many facts each source shows, counted by the database."""
-    shown = func.sum(facts.c.withdrawn.is_(False), type_=Integer)
-    rows = tx.execute(select(facts.c.source, shown).group_by(facts.c.source))
-    return {row.source: row[1] for row in rows}
+    shown = select(facts.c.source, func.count()).where(facts.c.withdrawn.is_(False))
+    return {row[0]: row[1] for row in tx.execute(shown.group_by(facts.c.source))}
 
 
 def save_look(

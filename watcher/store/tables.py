@@ -3,7 +3,19 @@
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Computed,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import EventKind, Fact, FactKind, LookError
@@ -18,6 +30,11 @@ def _with_counted_figures(value: Any) -> Any:
     if isinstance(value, dict) and not isinstance(value.get("tool_accuracy"), dict):
         return value | {"tool_accuracy": None}
     return value
+
+
+def _following(expression: str) -> Computed:
+    """Return what makes a column follow from others of its row: it is kept in indexes only, and never written."""
+    return Computed(expression, persisted=False)
 
 
 metadata = MetaData(
@@ -69,8 +86,14 @@ facts = Table(
     Column("missed", Integer, nullable=False),
     Column("withdrawn", Boolean, nullable=False),
     Column("baseline", Boolean, nullable=False),
+    # upstream's own stamp, else when it was first seen; what was there at the first look may be of any age
+    Column("appeared_at", Moment, _following("coalesce(published_at, CASE WHEN baseline = 0 THEN first_seen END)")),
     Index("ix_facts_digest", "digest"),  # serves telling_facts
     Index("ix_facts_version", "version"),  # serves wheels_of_version
+    # serves last_appearances, dated_facts, and days_of and counts, which it spares the table
+    Index("ix_facts_appeared_at", "source", "appeared_at", "kind", "prerelease", "withdrawn"),
+    # serves baseline_published_since
+    Index("ix_facts_published_at", "published_at", sqlite_where=text("baseline IS 1 AND withdrawn IS 0")),
 )
 
 # the fact is kept as it was at the event: the row in `facts` goes on changing
@@ -172,7 +195,19 @@ trials = Table(
     Column("setup", Written, nullable=False),
     Column("signatures", Written),
     Column("probe", Json(ProbeReading)),
+    Column("ended_at", Moment, _following("coalesce(finished_at, started_at)")),
+    Column("l4t", Written, _following("json_extract(device_state, '$.l4t')")),
+    Column("driver", Written, _following("json_extract(device_state, '$.driver')")),
+    Column("boot_id", Written, _following("json_extract(device_state, '$.boot_id')")),
     Index("ix_trials_unfinished", "id", sqlite_where=text("stage != 'done'")),  # serves unfinished_trials
+    # both serve telling_trials: the first finds which verdicts speak, the second what happened on their boots before
+    Index(
+        "ix_trials_ended_at",
+        *("bug_id", "ended_at", "candidate_id", "l4t", "driver", "bug", "bring_up"),
+        sqlite_where=text("outcome = 'verdict'"),
+    ),
+    Index("ix_trials_boot_id", "boot_id", "started_at"),
+    Index("ix_trials_outcome", "outcome", "away_seconds"),  # serves trial_totals, which it spares the table
     sqlite_autoincrement=True,
 )
 

@@ -4,10 +4,10 @@ What is returned is chosen so that `watcher.answer.stand` says the same of it as
 generated histories. The values are whole where they speak, and lack what no answer reads.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text, tuple_
+from sqlalchemy import Select, and_, func, or_, select, text, tuple_
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
@@ -17,7 +17,6 @@ from watcher.store.candidates import candidate_of
 from watcher.store.database import Transaction
 from watcher.store.facts import facts_where
 from watcher.store.tables import candidates, facts, sources, statics, trials
-from watcher.store.upsert import CHUNK, chunks
 
 Facts = tuple[tuple[str, KnownFact], ...]
 
@@ -46,7 +45,7 @@ def telling_facts(
     undigested = select(statics.c.source, func.substr(statics.c.digest, 6)).where(statics.c.digest.startswith("name:"))
     chosen = (
         and_(image, facts.c.source.in_(images), facts.c.digest.is_not(None)),
-        and_(image, facts.c.digest.in_(select(candidates.c.digest).where(known))),
+        and_(image, facts.c.source.not_in(images), facts.c.digest.in_(select(candidates.c.digest).where(known))),
         and_(facts.c.kind == FactKind.RELEASE, facts.c.source.in_(releases)),
         and_(facts.c.kind == FactKind.DEB, facts.c.source.in_(dists), is_told),
         and_(wheel, facts.c.digest.in_(select(statics.c.digest))),
@@ -81,31 +80,36 @@ def telling_trials(
     These are the verdicts on this device state; of the others, those where the answers turned; and, for each boot, the
     first trial with a start that may have left memory mapped.
     """
-    wanted = {row.id for row in tx.execute(_TURNS, _named(bug_id, engine, state))}
-    says = or_(
-        *(
-            func.instr(trials.c.starts, f'"failure_class":{space}"{one.value}"') > 0
-            for one in may_leave_memory
-            for space in ("", " ")
-        )
-    )
-    boot = func.json_extract(trials.c.device_state, "$.boot_id")
-    first = select(trials.c.id, func.min(trials.c.started_at)).where(says, boot.is_not(None)).group_by(boot)
-    failed = {row.id for row in tx.execute(first)}
-    found = [*_outlines(tx, wanted - failed), *_outlines(tx, failed, trials.c.starts)]
-    return tuple(sorted(found, key=lambda one: one.id, reverse=True))
+    turns = select(*_SPEAKING).where(trials.c.id.in_(_TURNS.bindparams(**_named(bug_id, engine, state))))
+    failures = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(may_leave_memory)))
+    found = {one.id: one for query in (turns, failures) for one in _outlines(tx, query)}
+    return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
 
 
 def _named(bug_id: str, engine: str, state: DeviceState) -> dict[str, str]:
     return {"bug": bug_id, "engine": engine, "l4t": state.l4t or "?", "driver": state.driver or "?"}
 
 
+def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
+    """Return the query for, of each boot, the first trial with such a start; None where a boot had none."""
+    one = trials.alias()
+    says = or_(
+        *(
+            func.instr(one.c.starts, f'"failure_class":{space}"{failure.value}"') > 0
+            for failure in may_leave_memory
+            for space in ("", " ")
+        )
+    )
+    boots = select(trials.c.boot_id).where(trials.c.boot_id.is_not(None)).distinct().subquery()
+    on_boot = select(one.c.id).where(one.c.boot_id == boots.c.boot_id, says).order_by(one.c.started_at, one.c.id)
+    return select(on_boot.limit(1).scalar_subquery()).select_from(boots)
+
+
 _TURNS = text(
     """
     WITH verdicts AS (
-      SELECT t.id, coalesce(t.finished_at, t.started_at) AS ended, t.bug || ' ' || t.bring_up AS says,
-        coalesce(nullif(json_extract(t.device_state, '$.l4t'), ''), '?') = :l4t
-        AND coalesce(nullif(json_extract(t.device_state, '$.driver'), ''), '?') = :driver AS here,
+      SELECT t.id, t.ended_at AS ended, t.bug || ' ' || t.bring_up AS says,
+        coalesce(nullif(t.l4t, ''), '?') = :l4t AND coalesce(nullif(t.driver, ''), '?') = :driver AS here,
         c.engine = :engine AND c.overlay IS NULL AS ours
       FROM trials t JOIN candidates c ON c.id = t.candidate_id
       WHERE t.outcome = 'verdict' AND t.bug_id = :bug
@@ -118,7 +122,7 @@ _TURNS = text(
     SELECT id FROM verdicts WHERE here
     UNION SELECT id FROM ours WHERE here OR beside OR says IS NOT before OR says IS NOT after
     """
-)
+).columns(trials.c.id)
 _SPEAKING = (
     trials.c.id,
     trials.c.candidate,
@@ -136,8 +140,6 @@ _SPEAKING = (
 )
 
 
-def _outlines(tx: Transaction, ids: Collection[int], *more: Any) -> list[Trial]:
-    columns = (*_SPEAKING, *more)
-    names = [column.name for column in columns]
-    read = (select(*columns).where(trials.c.id.in_(some)) for some in chunks(sorted(ids), CHUNK))
-    return [Trial(**dict(zip(names, row, strict=True))) for query in read for row in tx.execute(query)]
+def _outlines(tx: Transaction, query: Select[*tuple[Any, ...]]) -> Iterator[Trial]:
+    names = [column.name for column in query.selected_columns]
+    return (Trial(**dict(zip(names, row, strict=True))) for row in tx.execute(query))

@@ -32,6 +32,7 @@ __all__ = [
     "withdrawal_of",
 ]
 _FIELDS = tuple(field.name for field in fields(Trial) if field.name != "id")
+_TRIALS = select(table.c.id, *(table.c[name] for name in _FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,11 @@ def record_trial(tx: Transaction, now: Trial, at: datetime) -> None:
 
 def trials(tx: Transaction, limit: int | None = None) -> tuple[Trial, ...]:
     """Return the trials, newest first."""
-    return _found(tx, select(table).order_by(table.c.id.desc()).limit(limit))
+    return _found(tx, _TRIALS.order_by(table.c.id.desc()).limit(limit))
 
 
 def trial(tx: Transaction, number: int) -> Trial | None:
-    return next(iter(_found(tx, select(table).where(table.c.id == number))), None)
+    return next(iter(_found(tx, _TRIALS.where(table.c.id == number))), None)
 
 
 def count(tx: Transaction) -> int:
@@ -79,14 +80,14 @@ def count(tx: Transaction) -> int:
 def unfinished_trials(tx: Transaction) -> tuple[Trial, ...]:
     """Return the trials that did not reach their end, oldest first."""
     # written out, not bound: only so does SQLite see that the partial index fits
-    return _found(tx, select(table).where(text("stage != 'done'")).order_by(table.c.id))
+    return _found(tx, _TRIALS.where(text("stage != 'done'")).order_by(table.c.id))
 
 
 def judged_by_others(tx: Transaction, bug_id: str, signatures: str, limit: int) -> tuple[Trial, ...]:
     """Return trials of a bug that started an engine and were judged by other signatures than these, newest first."""
     is_other = table.c.signatures.is_distinct_from(signatures)
     ended = and_(table.c.stage == Stage.DONE, table.c.outcome == Outcome.VERDICT, text("starts != '[]'"))
-    query = select(table).where(ended, table.c.bug_id == bug_id, is_other)
+    query = _TRIALS.where(ended, table.c.bug_id == bug_id, is_other)
     return _found(tx, query.order_by(table.c.id.desc()).limit(limit))
 
 
