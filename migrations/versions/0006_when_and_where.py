@@ -13,6 +13,8 @@ def upgrade() -> None:
     _derive("trials", "l4t", "json_extract(device_state, '$.l4t')")
     _derive("trials", "driver", "json_extract(device_state, '$.driver')")
     _derive("trials", "boot_id", "json_extract(device_state, '$.boot_id')")
+    op.drop_index("ix_facts_digest", "facts")
+    op.create_index("ix_facts_digest", "facts", ["digest", "kind", "withdrawn"])
     op.create_index("ix_facts_appeared_at", "facts", ["source", "appeared_at", "kind", "prerelease", "withdrawn"])
     op.create_index(
         "ix_facts_published_at", "facts", ["published_at"], sqlite_where=sa.text("baseline IS 1 AND withdrawn IS 0")
@@ -20,8 +22,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_trials_ended_at",
         "trials",
-        ["bug_id", "ended_at", "candidate_id", "l4t", "driver", "bug", "bring_up"],
-        sqlite_where=sa.text("outcome = 'verdict'"),
+        ["bug_id", "outcome", "ended_at", "candidate_id", "l4t", "driver", "bug", "bring_up"],
     )
     op.create_index("ix_trials_boot_id", "trials", ["boot_id", "started_at"])
     op.create_index("ix_trials_outcome", "trials", ["outcome", "away_seconds"])

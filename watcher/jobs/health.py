@@ -1,6 +1,6 @@
 """How the sources do: which are stale, and what is to be told of that. A source that moved is told, too."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from watcher.config.sources import SourceConfig
@@ -41,27 +41,31 @@ def stale_sources(
 
 def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) -> dict[str, Stale]:
     """Return what `stale_sources` does of all facts; of a source that had news lately none is read."""
-    lasts, now = last_appearances(tx, HAS_RHYTHM), means.clock.now()
+    now = means.clock.now()
+    known = _telling(tx, [one for one in means.settings.sources if one.enabled], now - QUIET_AT_LEAST)
     found = {
-        one.name: staleness(
-            one, states.get(one.name), _telling(tx, one, lasts.get(one.name), now), rhythm_of(means, one), now
-        )
+        one.name: staleness(one, states.get(one.name), known.get(one.name, ()), rhythm_of(means, one), now)
         for one in means.settings.sources
     }
     return {name: stale for name, stale in found.items() if stale is not None}
 
 
-def _telling(tx: Transaction, config: SourceConfig, told: Last | None, now: datetime) -> tuple[KnownFact, ...]:
-    """Return what tells whether a source went quiet; nothing where it did not."""
-    if not config.enabled or told is None:
-        return ()
-    last, since = told.of_all if config.prereleases else told.of_final, now - QUIET_AT_LEAST
-    is_recent = last is not None and last >= since
-    if not (config.include or config.exclude):
-        return () if is_recent else tuple(days_of(tx, config.name, HAS_RHYTHM, config.prereleases))
-    if is_recent and news_stamps(config, dated_facts(tx, config.name, since)):
-        return ()
-    return tuple(dated_facts(tx, config.name))
+def _telling(tx: Transaction, configs: Sequence[SourceConfig], since: datetime) -> dict[str, Sequence[KnownFact]]:
+    """Return, by source, what tells whether it went quiet: nothing of one that had news since then."""
+    lasts = last_appearances(tx, HAS_RHYTHM)
+    recent = {one.name for one in configs if (last := _last(lasts, one)) is not None and last >= since}
+    filtered = [one for one in configs if one.include or one.exclude]
+    plain = {one.name for one in configs} - {one.name for one in filtered}
+    told: dict[str, Sequence[KnownFact]] = {**days_of(tx, plain - recent, HAS_RHYTHM)}
+    for one in filtered:
+        if one.name not in recent or not news_stamps(one, dated_facts(tx, one.name, since)):
+            told[one.name] = tuple(dated_facts(tx, one.name))
+    return told
+
+
+def _last(lasts: Mapping[str, Last], config: SourceConfig) -> datetime | None:
+    last = lasts.get(config.name, Last(None, None))
+    return last.of_all if config.prereleases else last.of_final
 
 
 def note_stale(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> None:

@@ -127,7 +127,7 @@ def answer_now(
         ours = candidates_of(tx, {settings.engine.id, *settings.bug.dependents})
         known = _Known(
             candidates=[one for one in ours if one.reasons != (GONE,)],
-            trials=telling_trials(tx, settings.bug.id, settings.engine.id, device.state, LEAVES_MAPPINGS),
+            trials=telling_trials(tx, settings.bug.id, settings.engine.id, device.state, (GONE,), LEAVES_MAPPINGS),
             statics=statics.static_records(tx),
         )
         facts = _telling_facts(tx, means, device, known) if facts is None else facts

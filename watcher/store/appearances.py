@@ -1,6 +1,6 @@
 """When things appeared in each source, without reading all that it ever showed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from watcher.model.facts import Fact, FactKind, KnownFact
 from watcher.store.columns import Moment
 from watcher.store.database import Transaction
 from watcher.store.tables import facts, sources
+from watcher.store.upsert import CHUNK, chunks
 
 _APPEARED_AT = facts.c.appeared_at
 _UNDATED = datetime.min.replace(tzinfo=UTC)
@@ -43,16 +44,21 @@ def dated_facts(tx: Transaction, source: str, since: datetime | None = None) -> 
         yield _light(kind, when, name, prerelease)
 
 
-def days_of(tx: Transaction, source: str, kinds: frozenset[FactKind], prereleases: bool) -> Iterator[KnownFact]:
-    """Yield, of each day, what appeared last, where all names count alike; and any one fact."""
-    of_kinds = select(facts.c.kind, _APPEARED_AT).where(facts.c.source == source, facts.c.kind.in_(sorted(kinds)))
-    last = of_kinds.with_only_columns(facts.c.kind, func.max(_APPEARED_AT, type_=Moment))
-    if not prereleases:
-        last = last.where(facts.c.prerelease.is_(False))
-    for query in (of_kinds.limit(1), last.group_by(func.substr(_APPEARED_AT, 1, 10))):
-        yield from (_light(kind, when) for kind, when in tx.execute(query))
+def days_of(tx: Transaction, names: Collection[str], kinds: frozenset[FactKind]) -> dict[str, list[KnownFact]]:
+    """Return, of each of these sources, what appeared last on each day, once final and once not; names are left out.
+
+    That serves where all names count alike. What has no date stands for a day, too.
+    """
+    last = func.max(_APPEARED_AT, type_=Moment)
+    query = select(facts.c.source, facts.c.kind, last, facts.c.prerelease).where(facts.c.kind.in_(sorted(kinds)))
+    query = query.group_by(facts.c.source, func.substr(_APPEARED_AT, 1, 10), facts.c.prerelease)
+    found: dict[str, list[KnownFact]] = {}
+    for some in chunks(sorted(names), CHUNK):
+        for source, kind, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))):
+            found.setdefault(source, []).append(_light(kind, when, "", is_prerelease))
+    return found
 
 
-def _light(kind: FactKind, when: datetime | None, name: str = "", prerelease: bool = False) -> KnownFact:
+def _light(kind: FactKind, when: datetime | None, name: str, prerelease: bool) -> KnownFact:
     fact = Fact(kind, name, prerelease=prerelease, published_at=when)
     return KnownFact(fact, when or _UNDATED, baseline=when is None)

@@ -88,7 +88,9 @@ facts = Table(
     Column("baseline", Boolean, nullable=False),
     # upstream's own stamp, else when it was first seen; what was there at the first look may be of any age
     Column("appeared_at", Moment, _following("coalesce(published_at, CASE WHEN baseline = 0 THEN first_seen END)")),
-    Index("ix_facts_digest", "digest"),  # serves telling_facts
+    Index(
+        "ix_facts_digest", "digest", "kind", "withdrawn"
+    ),  # serves telling_facts, and telling_trials without the table
     Index("ix_facts_version", "version"),  # serves wheels_of_version
     # serves last_appearances, dated_facts, and days_of and counts, which it spares the table
     Index("ix_facts_appeared_at", "source", "appeared_at", "kind", "prerelease", "withdrawn"),
@@ -203,8 +205,7 @@ trials = Table(
     # both serve telling_trials: the first finds which verdicts speak, the second what happened on their boots before
     Index(
         "ix_trials_ended_at",
-        *("bug_id", "ended_at", "candidate_id", "l4t", "driver", "bug", "bring_up"),
-        sqlite_where=text("outcome = 'verdict'"),
+        *("bug_id", "outcome", "ended_at", "candidate_id", "l4t", "driver", "bug", "bring_up"),
     ),
     Index("ix_trials_boot_id", "boot_id", "started_at"),
     Index("ix_trials_outcome", "outcome", "away_seconds"),  # serves trial_totals, which it spares the table

@@ -4,10 +4,10 @@ What is returned is chosen so that `watcher.answer.stand` says the same of it as
 generated histories. The values are whole where they speak, and lack what no answer reads.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, text, tuple_
+from sqlalchemy import Select, and_, bindparam, func, or_, select, text, tuple_
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
@@ -73,21 +73,28 @@ def wheels_of_version(tx: Transaction, versions: Iterable[str]) -> Facts:
 
 
 def telling_trials(
-    tx: Transaction, bug_id: str, engine: str, state: DeviceState, may_leave_memory: Iterable[FailureClass]
+    tx: Transaction,
+    bug_id: str,
+    engine: str,
+    state: DeviceState,
+    gone: Sequence[str],
+    may_leave_memory: Iterable[FailureClass],
 ) -> tuple[Trial, ...]:
     """Return the trials of which an answer can speak, newest first, without what it does not read of them.
 
-    These are the verdicts on this device state; of the others, those where the answers turned; and, for each boot, the
-    first trial with a start that may have left memory mapped.
+    These are the verdicts on this device state, but for those of images that sources show and it cannot run any more;
+    of all others, those where the answers turned, or that came just before; and, for each boot, the first trial with a
+    start that may have left memory mapped.
+
+    Args:
+        gone: the reasons against candidates that no source shows any more.
     """
-    turns = select(*_SPEAKING).where(trials.c.id.in_(_TURNS.bindparams(**_named(bug_id, engine, state))))
+    named = {"bug": bug_id, "engine": engine, "l4t": state.l4t or "?", "driver": state.driver or "?"}
+    speaking = _TURNS.bindparams(bindparam("gone", tuple(gone), candidates.c.reasons.type), **named)
+    turns = select(*_SPEAKING).where(trials.c.id.in_(speaking))
     failures = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(may_leave_memory)))
     found = {one.id: one for query in (turns, failures) for one in _outlines(tx, query)}
     return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
-
-
-def _named(bug_id: str, engine: str, state: DeviceState) -> dict[str, str]:
-    return {"bug": bug_id, "engine": engine, "l4t": state.l4t or "?", "driver": state.driver or "?"}
 
 
 def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
@@ -107,20 +114,28 @@ def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | Non
 
 _TURNS = text(
     """
-    WITH verdicts AS (
-      SELECT t.id, t.ended_at AS ended, t.bug || ' ' || t.bring_up AS says,
+    WITH unusable AS (
+      SELECT id FROM candidates c
+      WHERE NOT compatible AND source != '' AND reasons != :gone AND overlay IS NULL AND EXISTS (
+        SELECT 1 FROM facts f WHERE f.digest = c.digest AND f.kind = 'image' AND NOT f.withdrawn
+      )
+    ), verdicts AS (
+      SELECT t.id, t.candidate_id, t.ended_at AS ended, t.bug || ' ' || t.bring_up AS says,
         coalesce(nullif(t.l4t, ''), '?') = :l4t AND coalesce(nullif(t.driver, ''), '?') = :driver AS here,
         c.engine = :engine AND c.overlay IS NULL AS ours
       FROM trials t JOIN candidates c ON c.id = t.candidate_id
       WHERE t.outcome = 'verdict' AND t.bug_id = :bug
     ), ours AS (
-      SELECT id, here, says,
-        lag(says) OVER way AS before, lead(says) OVER way AS after,
-        coalesce(lag(here) OVER way, 1) OR coalesce(lead(here) OVER way, 1) AS beside
-      FROM verdicts WHERE ours WINDOW way AS (ORDER BY ended, id)
+      SELECT id, ended, says, here AND candidate_id NOT IN (SELECT id FROM unusable) AS counts
+      FROM verdicts WHERE ours
+    ), turning AS (
+      SELECT id, counts, says,
+        lag(says) OVER way AS before, lead(says) OVER way AS after, lead(counts) OVER way AS is_before_one
+      FROM ours WINDOW way AS (ORDER BY ended, id)
     )
-    SELECT id FROM verdicts WHERE here
-    UNION SELECT id FROM ours WHERE here OR beside OR says IS NOT before OR says IS NOT after
+    SELECT id FROM verdicts WHERE here AND NOT ours
+    UNION ALL
+    SELECT id FROM turning WHERE counts OR is_before_one OR says IS NOT before OR says IS NOT after
     """
 ).columns(trials.c.id)
 _SPEAKING = (
