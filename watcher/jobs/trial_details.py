@@ -10,9 +10,7 @@ from watcher.model.verdict import Evidence
 from watcher.page.facts import Excerpt, KeptLog, StageSpan, TrialDetails
 from watcher.store.trials import StageChange
 from watcher.trial.engine_log import read_log
-from watcher.trial.kit import without_secrets
 from watcher.trial.metrics import metrics_beside
-from watcher.verdict.lines import shown
 
 _AROUND, _MOST_LINES = 3, 3
 """Lines before and after one that is evidence; how many such of one trial."""
@@ -94,11 +92,16 @@ def _near(row: Evidence) -> range:
 
 def _is_told_by(raw: bytes, row: Evidence) -> bool:
     """Return whether this line is the one that was kept as evidence: another start's has another log."""
+    from watcher.verdict.lines import shown  # its patterns take longer than a page whose logs are gone
+
     text = row.text[:_TELLING].rstrip("…")
     return bool(text) and text in shown(raw.decode("utf-8", "replace"), _RAW)
 
 
 def _line(raw: bytes) -> str:
+    from watcher.trial.kit import without_secrets
+    from watcher.verdict.lines import shown
+
     return shown(without_secrets(raw.decode("utf-8", "replace"), ()), _SHOWN)
 
 

@@ -5,12 +5,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from watcher.verdict.sieve import FENCES, says_info
-
 BLOCK = 112 * 1024
 """Below the size from which the C library asks the kernel for the memory of each copy anew: twice as fast."""
 MAX_LINE = 64 * 1024
 """Bytes of one line that are looked at; what stands behind them is not read."""
+FENCES = (b"```", b"~~~")
 HELD_BACK = 6
 """Lines kept for the next block, so that each line is seen with those which follow it."""
 
@@ -81,7 +80,7 @@ class Line:
         text: without colours and the prefixes of loggers.
         logged: a logger's prefix was there, so a program wrote it.
         quiet: of level info, warning or debug.
-        info: of level info, by a mark near its beginning (see `sieve.says_info`).
+        info: of level info, by a mark near its beginning (see `says_info`).
         speech: what somebody asked a model, as servers log it.
     """
 
@@ -90,6 +89,11 @@ class Line:
     quiet: bool
     info: bool
     speech: bool
+
+
+def says_info(raw: bytes) -> bool:
+    """Return whether a logger marked this line INFO near its beginning."""
+    return raw.startswith(b"INFO") or raw.find(b" INFO ", 0, 64) >= 0 or raw.find(b" INFO:", 0, 64) >= 0
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -8,6 +8,7 @@ of them at once, first for the gates (short texts which many hints share), then 
 import re
 from collections.abc import Iterable
 
+from watcher.verdict.lines import FENCES, says_info
 from watcher.verdict.signatures import SIGNATURES, Role, Signature
 
 DIGITS = b"0123456789"
@@ -62,12 +63,6 @@ GATES: tuple[bytes, ...] = (
 """In lower case and without digits; a hint that holds none of them is its own gate."""
 _COLOURS = (b"\x1b[m", b"\x1b[;m", b"\x1b[;;m", b"\x1b[;;;;m", b"\x1b[K")
 """Without their digits; they stand within words, too."""
-FENCES = (b"```", b"~~~")
-
-
-def says_info(raw: bytes) -> bool:
-    """Return whether a logger marked this line INFO near its beginning."""
-    return raw.startswith(b"INFO") or raw.find(b" INFO ", 0, 64) >= 0 or raw.find(b" INFO:", 0, 64) >= 0
 
 
 def counts_on_info(signature: Signature) -> bool:
