@@ -5,13 +5,13 @@ import signal
 import sys
 from pathlib import Path
 
-_COLLECT_AFTER = 200_000
+COLLECT_AFTER = 200_000
 """Imports make this many objects and no garbage: Python's 700 would search them again and again, a tenth of a check."""
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    gc.set_threshold(_COLLECT_AFTER)
+    gc.set_threshold(COLLECT_AFTER)
     try:
         return _run(sys.argv[1:])
     finally:

@@ -11,7 +11,8 @@ from tests.real.web import Asked, Reply, Web
 from tests.sources.conftest import Build, facts_of
 from watcher.errors import SourceChanged, SourceUnavailable
 from watcher.model.facts import FactKind
-from watcher.sources.registry import Repository, parse_challenge, parse_manifest, parse_tags, parse_token
+from watcher.sources.registry import parse_challenge, parse_manifest, parse_tags, parse_token
+from watcher.sources.repository import Repository
 
 IMAGE = "owner/vllm"
 

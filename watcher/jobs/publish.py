@@ -163,7 +163,7 @@ def _addresses(config: SourceConfig) -> tuple[str, ...]:
         case GitHubThreadsConfig():  # GitHub leads from there to a pull request of that number
             return tuple(f"https://github.com/{thread.replace('#', '/issues/')}" for thread in config.threads)
         case OciTagsConfig() | DockerHubConfig():
-            from watcher.sources.registry import Repository
+            from watcher.sources.repository import Repository
 
             registry = str(config.registry_url) if config.registry_url else None
             return (Repository.of(config.image, registry).page(""),)

@@ -27,7 +27,8 @@ from watcher.sources.image_contents import (
     known_contents,
     stored_contents,
 )
-from watcher.sources.registry import DIGEST, TAG, Manifest, Repository, linux_platform
+from watcher.sources.registry import DIGEST, TAG, Manifest, linux_platform
+from watcher.sources.repository import Repository
 
 ALL_PAGES_EVERY = timedelta(hours=24)
 MAX_PAGES = 200

@@ -22,10 +22,10 @@ from watcher.sources.registry import (
     ACCEPT_MANIFESTS,
     DIGEST,
     RegistryLogin,
-    Repository,
     parse_architecture,
     parse_manifest,
 )
+from watcher.sources.repository import Repository
 
 MAX_MANIFEST = 4 * 2**20
 """As registries have to take; a list of 100 000 tags stays below it."""

@@ -15,7 +15,8 @@ from watcher.planner.news import is_wanted
 from watcher.sources.base import Cursor, PolledSource, check_not_emptied
 from watcher.sources.bounded import counted
 from watcher.sources.image_contents import ImageContents, image_fact, known_contents, stored_contents
-from watcher.sources.registry import Repository, parse_tags
+from watcher.sources.registry import parse_tags
+from watcher.sources.repository import Repository
 
 MAX_PAGES = 200
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next\b', re.IGNORECASE)

@@ -1,10 +1,9 @@
-"""The registry protocol: where a repository is, how to get in, and what manifests say."""
+"""The registry protocol: how to get in, and what manifests say."""
 
 import re
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Self
 from urllib.parse import urlencode
 
 from watcher.errors import SourceChanged, SourceUnavailable
@@ -12,6 +11,7 @@ from watcher.fetch.client import Fetched, Fetcher
 from watcher.fetch.hosts import resolve
 from watcher.fetch.refusals import shown
 from watcher.sources.base import json_object
+from watcher.sources.repository import Repository
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -20,55 +20,10 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPT_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST))
 """All four: a registry converts, or picks another one, where a type is missing, and the digest changes with it."""
 
-_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _CHALLENGE = re.compile(r'\b([a-zA-Z]+)="([^"]*)"')
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _MOST_CHILDREN, _LONGEST_ARCHITECTURE = 1_000, 64
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """A repository in a registry: `base` is the registry's address, `path` as the registry knows it."""
-
-    registry: str
-    base: str
-    path: str
-
-    @classmethod
-    def of(cls, image: str, registry_url: str | None = None) -> Self:
-        """Return where `dustynv/vllm`, `ghcr.io/owner/name` or `localhost:5000/name` is."""
-        registry, _, path = image.partition("/")
-        if not ("." in registry or ":" in registry or registry == "localhost"):
-            registry, path = "docker.io", image
-        if registry in _HUB:
-            registry, path = "docker.io", path if "/" in path else f"library/{path}"
-        return cls(registry, (registry_url or _base(registry)).rstrip("/"), path)
-
-    @property
-    def api(self) -> str:
-        return f"{self.base}/v2/{self.path}"
-
-    @property
-    def is_docker_hub(self) -> bool:
-        return self.base == "https://registry-1.docker.io"
-
-    def page(self, tag: str) -> str:
-        """Return a page that a person can open: the registry's own answer where no site is known."""
-        owner, _, name = self.path.rpartition("/")
-        match self.registry:
-            case "docker.io" if owner == "library":
-                return f"https://hub.docker.com/_/{name}/tags?{urlencode({'name': tag})}"
-            case "docker.io":
-                return f"https://hub.docker.com/r/{self.path}/tags?{urlencode({'name': tag})}"
-            case "ghcr.io":
-                return f"https://github.com/orgs/{owner}/packages/container/package/{name.replace('/', '%2F')}"
-            case "nvcr.io":
-                return f"https://catalog.ngc.nvidia.com/orgs/{owner}/containers/{name}"
-            case "quay.io":
-                return f"https://quay.io/repository/{self.path}?tab=tags"
-            case _:
-                return f"{self.api}/tags/list"
 
 
 class RegistryLogin:
@@ -205,10 +160,3 @@ def linux_platform(platform: object) -> tuple[str, str] | None:
     if not isinstance(architecture, str) or not _is_architecture(architecture):
         return None
     return architecture, variant if isinstance(variant, str) else ""
-
-
-def _base(registry: str) -> str:
-    if registry == "docker.io":
-        return "https://registry-1.docker.io"
-    name = registry.partition(":")[0]
-    return f"{'http' if name == 'localhost' or name.startswith('127.') else 'https'}://{registry}"
