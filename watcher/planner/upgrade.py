@@ -1,6 +1,6 @@
 """What another L4T would open: the same facts, judged for this device as it would be after an upgrade. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.version import Version
@@ -55,13 +55,13 @@ def best_upgrade(ledger: Ledger) -> Upgrade | None:
 def _lines_above(ledger: Ledger) -> Iterator[tuple[str, str | None]]:
     """Yield (newest L4T, JetPack) of each dist above the device's own L4T that its board can run, lowest first."""
     here = parse_version(ledger.device.state.l4t)
-    newest = _newest_by_dist(ledger.facts)
-    dists = {dist for _, dist in newest}
-    lines = sorted((version, dist) for dist in dists if (version := _l4t_of_dist(dist, newest.get((CORE, dist)))))
+    versions = _versions_by_dist(ledger.facts)
+    newest = {dist: _newest(versions.get((CORE, dist))) for _, dist in versions}
+    lines = sorted((version, dist) for dist, core in newest.items() if (version := _l4t_of_dist(dist, core)))
     for version, dist in lines:
         if here is not None and version > here and runs_on(version.major, ledger.device):
-            jetpack = newest.get((JETPACK, dist), "").partition("+")[0]
-            yield str(version), jetpack or None
+            jetpack = _newest(versions.get((JETPACK, dist))) or ""
+            yield str(version), jetpack.partition("+")[0] or None
 
 
 def _l4t_of_dist(dist: str, core: str | None) -> Version | None:
@@ -69,7 +69,7 @@ def _l4t_of_dist(dist: str, core: str | None) -> Version | None:
     return l4t_of(core) or parse_version(dist.removeprefix("r"))
 
 
-def _newest_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[str, str], str]:
+def _versions_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[str, str], set[str]]:
     versions: dict[tuple[str, str], set[str]] = {}
     for _, known in facts:
         fact = known.fact
@@ -78,7 +78,11 @@ def _newest_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[str
         package, _, dist = fact.name.partition(" ")
         if package in (CORE, JETPACK):
             versions.setdefault((package, dist), set()).add(fact.version)
-    return {key: max(shown, key=debian_key) for key, shown in versions.items()}
+    return versions
+
+
+def _newest(versions: Iterable[str] | None) -> str | None:
+    return max(versions or (), key=debian_key, default=None)
 
 
 def l4t_of(debian_version: str | None) -> Version | None:

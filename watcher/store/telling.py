@@ -41,26 +41,26 @@ def telling_facts(
     wheel = facts.c.kind == FactKind.WHEEL
     image = facts.c.kind == FactKind.IMAGE
     dists = select(sources.c.name).where(sources.c.kind == "apt")
-    is_told = or_(*(facts.c.name.between(f"{name} ", f"{name}!") for name in debs))
+    of_apt = (facts.c.kind == FactKind.DEB) & facts.c.source.in_(dists)
     undigested = select(statics.c.source, func.substr(statics.c.digest, 6)).where(statics.c.digest.startswith("name:"))
     chosen = (
         and_(image, facts.c.source.in_(images), facts.c.digest.is_not(None)),
         and_(image, facts.c.source.not_in(images), facts.c.digest.in_(select(candidates.c.digest).where(known))),
         and_(facts.c.kind == FactKind.RELEASE, facts.c.source.in_(releases)),
-        and_(facts.c.kind == FactKind.DEB, facts.c.source.in_(dists), is_told),
+        *(of_apt & facts.c.key.between(f"{name} ", f"{name}!") for name in debs),  # a key begins with the name
         and_(wheel, facts.c.digest.in_(select(statics.c.digest))),
         and_(wheel, facts.c.digest.is_(None), tuple_(facts.c.source, facts.c.key).in_(undigested)),
     )
     found = {(source, fact.fact.key): fact for one in chosen for source, fact in facts_where(tx, one)}
     speaking = (
-        (image, tx.execute(select(candidates.c.source).where(known).distinct()).scalars().all()),
-        (wheel, tx.execute(select(statics.c.source).distinct()).scalars().all()),
+        (FactKind.IMAGE, tx.execute(select(candidates.c.source).where(known).distinct()).scalars().all()),
+        (FactKind.WHEEL, tx.execute(select(statics.c.source).distinct()).scalars().all()),
     )
     for kind, names in speaking:  # that it shows any says that what it does not show is gone
-        for name in names:
-            found.update(
-                ((source, one.fact.key), one) for source, one in facts_where(tx, kind & (facts.c.source == name), 1)
-            )
+        heard = {source for (source, _), one in found.items() if one.fact.kind is kind}
+        for name in sorted(set(names) - heard):
+            of_kind = (facts.c.kind == kind) & (facts.c.source == name)
+            found.update(((source, one.fact.key), one) for source, one in facts_where(tx, of_kind, 1))
     return tuple((source, found[source, key]) for source, key in sorted(found))
 
 
