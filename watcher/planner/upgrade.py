@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from watcher.config.sources import SourceConfig
-from watcher.model.device import DeviceState
+from watcher.model.device import DeviceFacts, DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
 from watcher.planner.candidates import candidates, engine_of, image_of
@@ -54,14 +54,21 @@ def best_upgrade(ledger: Ledger) -> Upgrade | None:
 
 def _lines_above(ledger: Ledger) -> Iterator[tuple[str, str | None]]:
     """Yield (newest L4T, JetPack) of each dist above the device's own L4T that its board can run, lowest first."""
-    here = parse_version(ledger.device.state.l4t)
     versions = _versions_by_dist(ledger.facts)
-    newest = {dist: _newest(versions.get((CORE, dist))) for _, dist in versions}
-    lines = sorted((version, dist) for dist, core in newest.items() if (version := _l4t_of_dist(dist, core)))
-    for version, dist in lines:
-        if here is not None and version > here and runs_on(version.major, ledger.device):
-            jetpack = _newest(versions.get((JETPACK, dist))) or ""
-            yield str(version), jetpack.partition("+")[0] or None
+    lines = []
+    for dist in {dist for _, dist in versions}:
+        cores = versions.get((CORE, dist), set())
+        # Debian's order takes long: it is asked only where one of the versions would do
+        if any(_is_above(_l4t_of_dist(dist, core), ledger.device) for core in cores or (None,)):
+            lines.append((_l4t_of_dist(dist, _newest(cores)), dist))
+    for l4t, dist in sorted((l4t, dist) for l4t, dist in lines if _is_above(l4t, ledger.device)):
+        jetpack = _newest(versions.get((JETPACK, dist), ())) or ""
+        yield str(l4t), jetpack.partition("+")[0] or None
+
+
+def _is_above(l4t: Version | None, device: DeviceFacts) -> bool:
+    here = parse_version(device.state.l4t)
+    return here is not None and l4t is not None and l4t > here and runs_on(l4t.major, device)
 
 
 def _l4t_of_dist(dist: str, core: str | None) -> Version | None:
@@ -81,8 +88,8 @@ def _versions_by_dist(facts: Sequence[tuple[str, KnownFact]]) -> Mapping[tuple[s
     return versions
 
 
-def _newest(versions: Iterable[str] | None) -> str | None:
-    return max(versions or (), key=debian_key, default=None)
+def _newest(versions: Iterable[str]) -> str | None:
+    return max(versions, key=debian_key, default=None)
 
 
 def l4t_of(debian_version: str | None) -> Version | None:
