@@ -78,8 +78,8 @@ def stand(
         sources=sources,
         trials=trials,
     )
-    shown = newest_first(one for one in ledger.candidates if one.engine == engine.id)
-    tried = _tried(ledger, shown, trials)
+    shown = newest_first((one for one in ledger.shown if one.compatible), among=ledger.shown)
+    tried = _tried(ledger, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
     flip = _flip(ledger, place, trials)
     view = _View(ledger, shown, place, _to_try(shown, tried), _to_confirm(place, trials, device), flip)
@@ -154,7 +154,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What the words are made from; `shown` are the engine's candidates, newest first.
+    """What the words are made from; `shown` are the engine's candidates that this device could use, newest first.
 
     `to_try` is the newest that this device could use, where it was not tried yet; `to_confirm` says how to make sure of
     weak evidence; `flip` what moved when the answer became another.
@@ -177,7 +177,7 @@ def _still_there(candidates: Sequence[Candidate], facts: Sequence[tuple[str, Kno
 
 
 def _to_try(shown: Sequence[Candidate], tried: Sequence[_Tried]) -> Candidate | None:
-    newest = next((one for one in shown if one.compatible and not one.skipped), None)
+    newest = next((one for one in shown if not one.skipped), None)
     is_known = newest is not None and any(one.candidate.fingerprint == newest.fingerprint for one in tried)
     return None if is_known else newest
 
@@ -192,12 +192,12 @@ def _to_confirm(place: _Place, trials: Sequence[Trial], device: DeviceFacts) -> 
     return f"{weak} after GPU failures on the same boot; to confirm, {confirmation(image)}"
 
 
-def _tried(ledger: Ledger, shown: Sequence[Candidate], trials: Sequence[Trial]) -> tuple[_Tried, ...]:
+def _tried(ledger: Ledger, trials: Sequence[Trial]) -> tuple[_Tried, ...]:
     """Return what this device could run and has a verdict, newest first.
 
     A content that no source shows any more, or that was named by hand, counts too: it has run here.
     """
-    listed = {one.fingerprint: one for one in shown}
+    listed = {one.fingerprint: one for one in ledger.shown}
     found: dict[str, list[Trial]] = {}
     for trial in sorted(trials, key=ended):
         is_image = trial.candidate.engine == ledger.engine.id and trial.candidate.overlay is None
@@ -256,7 +256,7 @@ def _place_of_bytes(ledger: Ledger, shown: Sequence[Candidate]) -> _Place:
     """Return what the bytes of the newest artefact say that this device could use: an image, else a wheel."""
     for candidate in shown:
         record = ledger.image_record(candidate.digest)
-        if candidate.compatible and record is not None:
+        if record is not None:
             return _read(record, candidate.image, candidate)
     wheel = ledger.newest_wheel()
     if wheel is None:
@@ -376,12 +376,13 @@ def _step(view: _View, auto_is_off: bool) -> str:
     failed = place.trial.failure_class if place.trial else None
     if place.bug is not BugState.PRESENT and failed in _STEPS:
         return _STEPS[failed]
-    return f"wait for {_wanted_build(view.ledger)}{_elsewhere(view.ledger, view.shown)}"
+    return f"wait for {_wanted_build(view.ledger)}{_elsewhere(view.ledger)}"
 
 
-def _elsewhere(ledger: Ledger, shown: Sequence[Candidate]) -> str:
+def _elsewhere(ledger: Ledger) -> str:
     """Return what an upgrade would open; else the newest image which this device cannot use now, and why."""
     if (upgrade := best_upgrade(ledger)) is not None:
         return f"; {upgrade} would open {', '.join(filter(None, (upgrade.candidate.image, upgrade.fix)))}"
-    newest = next((one for one in shown if not one.compatible and one.reasons), None)
+    told = (one for one in ledger.shown if not one.compatible and one.reasons)
+    newest = next(iter(newest_first(told, among=ledger.shown)), None)
     return f"; {newest.image} {newest.reasons[0]}" if newest else ""

@@ -30,6 +30,13 @@ def candidates(
     facts: Iterable[tuple[SourceConfig, KnownFact]], engines: Mapping[str, EngineSettings], device: DeviceFacts
 ) -> tuple[Candidate, ...]:
     """Return one candidate per content, newest first. Only an image with a digest is one; a release or wheel is not."""
+    return newest_first(by_content(facts, engines, device))
+
+
+def by_content(
+    facts: Iterable[tuple[SourceConfig, KnownFact]], engines: Mapping[str, EngineSettings], device: DeviceFacts
+) -> tuple[Candidate, ...]:
+    """Return the same in no order."""
     found: dict[tuple[str, str], Candidate] = {}
     judge = _Judge(engines, device)
     for source, known in facts:
@@ -38,18 +45,21 @@ def candidates(
             continue
         key = (candidate.engine, candidate.fingerprint)
         found[key] = _telling(found[key], candidate) if key in found else candidate
-    return newest_first(found.values())
+    return tuple(found.values())
 
 
-def newest_first(some: Iterable[Candidate]) -> tuple[Candidate, ...]:
+def newest_first(some: Iterable[Candidate], among: Iterable[Candidate] | None = None) -> tuple[Candidate, ...]:
     """Return candidates with the newest first.
 
     A tag without a version is "whatever was default that day": it ranks with the newest version of its day, and
     `latest…` with the newest of all. Where no day is known, it ranks below what has a version. Of wheels that are laid
     over images the version of the wheel counts first.
+
+    Args:
+        among: all that have versions, where `some` are but few of them: comparing versions takes long.
     """
     some = tuple(some)
-    ranks = _Ranks.of(some)
+    ranks = _Ranks.of(some if among is None else among)
     return tuple(sorted(some, key=ranks.key, reverse=True))
 
 

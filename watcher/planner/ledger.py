@@ -83,6 +83,11 @@ class Ledger:
     probed: Mapping[str, Trial] = field(default_factory=dict)
 
     @cached_property
+    def shown(self) -> tuple[Candidate, ...]:
+        """Return the engine's candidates, in no order."""
+        return tuple(one for one in self.candidates if one.engine == self.engine.id)
+
+    @cached_property
     def fixes(self) -> dict[str, Fix]:
         """Return, per component, the lowest public version seen to carry the fix; a final one before a candidate."""
         seen: dict[str, set[str]] = {}
