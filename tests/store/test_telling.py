@@ -1,4 +1,4 @@
-"""Which trials an answer can speak of, and which sources had something last: one case for each reason."""
+"""Which trials an answer can speak of, which ended last, which sources had something last: a case for each reason."""
 
 from dataclasses import replace
 
@@ -84,3 +84,13 @@ def test_when_something_appeared_last_is_known_of_all_and_of_what_is_final(store
         facts.save_look(tx, SourceState("empty", "feed"), [], [])
         found = last_appearances(tx, frozenset({FactKind.RELEASE}))
     assert found == {"releases": Last(NOON + HOUR, NOON), "empty": Last(None, None)}
+
+
+def test_the_trials_that_ended_last_come_first_and_others_do_not_count(store: Store) -> None:
+    with store.transaction() as tx:
+        late, early, latest = (verdict(tx, hour) for hour in (5, 1, 9))
+        verdict(tx, 10, outcome=Outcome.REFUSED)
+        verdict(tx, 11, outcome=None, stage=Stage.READY, finished_at=None)
+        last = [one.id for one in trials.last_ended(tx, (Outcome.VERDICT, Outcome.BENCH), 2)]
+    assert last == [latest, late]
+    assert early not in last

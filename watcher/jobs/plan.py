@@ -240,7 +240,7 @@ def is_quarantined(tx: Transaction, boot_id: str | None) -> bool:
     """Return whether trials on this boot keep failing on our side."""
     cleared = trials.get_meta(tx, QUARANTINE_CLEARED_AT)
     cleared_at = datetime.fromisoformat(cleared) if cleared else None
-    return boot.is_quarantined(trials.trials(tx), boot_id, cleared_at)
+    return boot.is_quarantined(trials.last_ended(tx, boot.EVIDENCE, 2), boot_id, cleared_at)
 
 
 def paused_until(tx: Transaction) -> datetime | None:

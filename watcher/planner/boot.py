@@ -10,7 +10,7 @@ QUARANTINE = (
     "two trials in a row failed on our side on this boot: reboot the device, or try by hand with"
     " `watcher trial run --force`"
 )
-_EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
+EVIDENCE = (Outcome.VERDICT, Outcome.BENCH)
 LEAVES_MAPPINGS = frozenset(
     {
         FailureClass.ALLOCATOR_NVML_ASSERT,
@@ -25,7 +25,7 @@ LEAVES_MAPPINGS = frozenset(
 
 def is_quarantined(trials: Iterable[Trial], boot_id: str | None, cleared_at: datetime | None = None) -> bool:
     """Return whether the last two trials that ended failed on our side, on this boot, since it was last cleared."""
-    ended = [trial for trial in trials if trial.outcome in _EVIDENCE]
+    ended = [trial for trial in trials if trial.outcome in EVIDENCE]
     last_two = sorted(ended, key=_ended)[-2:]
     return len(last_two) == 2 and all(
         trial.outcome is Outcome.BENCH

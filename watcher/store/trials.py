@@ -1,5 +1,6 @@
 """Trials and their journal; with them candidates and the few single values (`get_meta`) that planning remembers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "get_meta",
     "journal_of",
     "judged_by_others",
+    "last_ended",
     "new_trial",
     "record_trial",
     "set_meta",
@@ -71,6 +73,12 @@ def trials(tx: Transaction, limit: int | None = None) -> tuple[Trial, ...]:
 
 def trial(tx: Transaction, number: int) -> Trial | None:
     return next(iter(_found(tx, _TRIALS.where(table.c.id == number))), None)
+
+
+def last_ended(tx: Transaction, outcomes: Iterable[Outcome], limit: int) -> tuple[Trial, ...]:
+    """Return the trials with one of these outcomes that ended last, the last one first."""
+    query = _TRIALS.where(table.c.outcome.in_(tuple(outcomes)))
+    return _found(tx, query.order_by(table.c.ended_at.desc(), table.c.id).limit(limit))
 
 
 def count(tx: Transaction) -> int:
