@@ -261,6 +261,8 @@ def test_the_next_step_says_what_is_stale_and_does_not_list_them_all() -> None:
     assert why not in answer(candidates=[OLD], trials=[works], stale={"dustynv": why}).next_step
     said = answer(candidates=[OLD], stale=dict.fromkeys("abcde", "x")).next_step
     assert said.endswith("; a: x; b: x; c: x; 2 more sources are stale: `watcher sources`.")
+    said = answer(candidates=[OLD], stale=dict.fromkeys("abcd", "x")).next_step
+    assert said.endswith("; c: x; 1 more source is stale: `watcher sources`.")
 
 
 def test_the_next_step_after_a_failure_that_is_not_the_bug_is_about_that_failure() -> None:

@@ -358,7 +358,8 @@ def _next_step(view: _View, auto_missing: Sequence[str], stale: Mapping[str, str
         stale = {}  # whoever has what works waits for no source
     parts += [f"{name}: {sentence}" for name, sentence in islice(stale.items(), _STALE_NAMED)]
     if len(stale) > _STALE_NAMED:
-        parts.append(f"{len(stale) - _STALE_NAMED} more sources are stale: `watcher sources`")
+        more = len(stale) - _STALE_NAMED
+        parts.append(f"{more} more {'source is' if more == 1 else 'sources are'} stale: `watcher sources`")
     said = "; ".join(parts)
     return f"{said[:1].upper()}{said[1:]}."
 

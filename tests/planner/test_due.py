@@ -252,7 +252,10 @@ def test_what_is_foreseen_is_due_at_that_time(some: list[Candidate], trials: lis
 def test_what_displaces_a_service_waits_until_people_could_read_of_it() -> None:
     rules = replace(RULES, displaces=True)
     key = (NEWS.engine, NEWS.fingerprint)
-    assert waits(NEWS, rules=rules) == f"announced, and not before {NOW + LEAST_NOTICE:%Y-%m-%d %H:%M} UTC"
+    assert (
+        waits(NEWS, rules=rules)
+        == f"the half hour after its announcement, until {NOW + LEAST_NOTICE:%Y-%m-%d %H:%M} UTC"
+    )
     assert next_start([NEWS], (), rules, STANDING) == (NEWS, NOW + LEAST_NOTICE)
     told = replace(STANDING, announced={key: NOW - LEAST_NOTICE})
     assert next_due(plan([NEWS], (), rules, told)) is not None

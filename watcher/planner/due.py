@@ -283,7 +283,7 @@ def _hold_for_time(hold: _Hold, candidate: Candidate, rules: Rules, standing: St
     if rules.displaces and candidate.overlay is None and not hold.is_final:
         told = standing.announced.get((candidate.engine, candidate.fingerprint), standing.now)
         if (noticed := told + LEAST_NOTICE) > standing.now:
-            hold.wait(f"announced, and not before {_stamp(noticed)}", noticed)
+            hold.wait(f"the half hour after its announcement, until {_stamp(noticed)}", noticed)
     if not window.fits(rules.hours, rules.zone, standing.now, rules.total):
         opens = window.next_start(rules.hours, rules.zone, max(standing.now, hold.until), rules.total)
         reason = f"the window, which opens for it at {_stamp(opens)}" if opens else TOO_SHORT
