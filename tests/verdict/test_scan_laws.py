@@ -1,14 +1,17 @@
 """Laws of the scan: it raises on no bytes, keeps little, and is quick."""
 
+import re
 import time
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.verdict.cases import CASES
-from watcher.verdict.lines import shown
-from watcher.verdict.scan import MAX_HITS, scan
+from tests.verdict.cases import CASES, Case
+from watcher.model.verdict import LogReading
+from watcher.verdict.lines import blocks, shown
+from watcher.verdict.scan import MAX_HITS, _Scanner, scan
 from watcher.verdict.signatures import SIGNATURES
 
 PIECES = [line for case in CASES for line in case.log.split(b"\n")[:6]]
@@ -37,6 +40,7 @@ def test_shown_text_is_one_short_line_and_stable(text: str) -> None:
     assert len(once) <= 400
     assert "\n" not in once
     assert "\x1b" not in once
+    assert once.isprintable()
     assert shown(once) == once
 
 
@@ -51,6 +55,49 @@ def test_a_flood_of_errors_keeps_few_findings() -> None:
     reading = scan([b"RuntimeError: CUDA error: out of memory\n" * 20_000])
     assert len(reading.findings) <= MAX_HITS * 2 * len(SIGNATURES)
     assert reading.lines == 20_000
+
+
+class _ThatLearnsNothing(_Scanner):
+    def _learn(self, *_: object) -> None: ...
+
+
+def _read_line_by_line(log: bytes) -> LogReading:
+    """Return what a log says to who reads each line of it, however often the same was said before."""
+    scanner = _ThatLearnsNothing()
+    for block, ahead in blocks([log]):
+        scanner.take(block, ahead)
+    return scanner.reading()
+
+
+def _renumbered(log: bytes, number: int) -> bytes:
+    """Return the log as another minute would have printed it."""
+    return re.sub(rb"(?<=:)[0-5]\d(?=[:. ])", b"%02d" % (number % 60), log)
+
+
+_BEGIN = b"".join(b"(APIServer pid=7) INFO 11-20 08:00:31 [loader.py:1] shard %d\n" % number for number in range(450))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_was_said_before_is_read_as_if_it_were_new(case: Case) -> None:
+    log = _BEGIN + b"".join(_renumbered(case.log.rstrip(b"\n"), number) + b"\n" for number in range(9))
+    assert scan([log]) == _read_line_by_line(log)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 59)), max_size=90), st.lists(st.sampled_from(PIECES)))
+def test_in_any_order_too(order: list[tuple[int, int]], pieces: list[bytes]) -> None:
+    some = [*pieces, *PIECES[:5]][:5]
+    log = _BEGIN + b"".join(_renumbered(some[index], number) + b"\n" for index, number in order)
+    assert scan([log]) == _read_line_by_line(log)
+
+
+def test_an_error_in_every_request_does_not_hide_that_each_was_answered_after_it() -> None:
+    error, answer = (
+        b"RuntimeError: CUDA error: out of memory\n",
+        b'INFO:     10.0.0.7:1 - "GET /health HTTP/1.1" 200 OK\n',
+    )
+    log = _BEGIN + b"INFO:     Application startup complete.\n" + (error + answer) * 20
+    assert scan([log]) == _read_line_by_line(log)
+    assert scan([log]).failure_class.value == "healthy"
 
 
 def _served(lines: int) -> bytes:

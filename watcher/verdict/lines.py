@@ -190,4 +190,6 @@ def _is_speech(plain: str) -> bool:
 def shown(text: str, limit: int = 400) -> str:
     """Return upstream text as it may be kept: one line, no control or bidirectional characters, of limited length."""
     clean = " ".join(_CONTROL.sub(" ", _ANSI.sub("", text)).split())
+    if not clean.isprintable():  # characters for private use, and those which no version of Unicode has yet
+        clean = " ".join("".join(char if char.isprintable() else " " for char in clean).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -5,9 +5,10 @@ on what is left, `prose` sorts out what people wrote, `decide` weighs the rest.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Literal
 
 from watcher.model.verdict import LogReading
 from watcher.verdict.decide import Hit, decide
@@ -30,6 +31,7 @@ ON_INFO = frozenset(signature.id for signature in SIGNATURES if counts_on_info(s
 BY_ID = {signature.id: signature for signature in SIGNATURES}
 
 HINTS = tuple((hint, signature) for signature in SIGNATURES for hint in signature.hints)
+MAX_KNOWN = 512
 MAX_HITS = 6
 """Hits kept of one signature, before readiness and after; the first ones and always the last."""
 _STRICT = frozenset({"allocator-nvml-assert", "nvml-assert-elsewhere", "allocator-other-assert"})
@@ -52,8 +54,8 @@ class _Scanner:
     sieve: Sieve = field(default_factory=Sieve)
     hits: dict[tuple[str, int], list[Hit]] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
-    ready: dict[bytes, Hit] = field(default_factory=dict)
-    later: dict[str, tuple[Hit, int]] = field(default_factory=dict)
+    known: dict[bytes, tuple[Hit, ...]] = field(default_factory=dict)
+    later: dict[tuple[str, int], tuple[Hit, bytes, int]] = field(default_factory=dict)
     lines: int = 0
     epoch: int = 0
     fences: int = 0
@@ -85,28 +87,53 @@ class _Scanner:
         """Match a line whose shape is worth it; a shape without a match may cease to be so for the whole block."""
         if self.sieve.skips(shape) or self.sieve.is_no_answer(shape, raws[index]):
             return False
-        hit = self._match(raws, index)
+        if self._is_seen_enough(known := self.known.get(shape, ())):
+            self._note_again(known, raws[index], index)
+            return True
+        hit = self._match(raws, index, shape)
         if not hit and self.sieve.settles(shape):
             worth.remove(shape)
         return hit
 
-    def _match(self, raws: list[bytes], index: int) -> bool:
+    def _match(self, raws: list[bytes], index: int, shape: bytes) -> bool:
         """Match one line with every signature; return whether any hit."""
         raw = raws[index]
-        if known := self.ready.get(raw):  # a restart loop, or many starts in one file
-            self._store_again(known, self.lines + index + 1)
-            return True
         if is_fence(raw):
             self.fences += 1
             return False
-        found: set[str] = set()
+        found: dict[str, Hit | Literal[False]] = {}
         for line in self._worth_parts(raw):
             for signature in _candidates(line):
                 hit = None if signature.id in found else self._try(signature, line, raws, index)
-                found |= set() if hit is None else {signature.id}
+                if hit is not None:
+                    found[signature.id] = hit
                 if hit is False and signature.id in _STRICT:
                     break  # what only mentions the bug is no exception of a run either
+        self._learn(shape, raw, [hit for hit in found.values() if hit] if all(found.values()) else [])
         return bool(found)
+
+    def _learn(self, shape: bytes, raw: bytes, hits: Sequence[Hit]) -> None:
+        """Remember what a shape says, where neither its numbers nor what stands around it could change that."""
+        if not hits or self.fences or self.profile.seen < HEAD_LINES or len(self.known) >= MAX_KNOWN:
+            return
+        text = shown(read_line(raw).text)
+        if all(hit.text == text for hit in hits) and self.sieve.is_without_numbers(shape):
+            self.known[shape] = tuple(hits)
+
+    def _is_seen_enough(self, known: Sequence[Hit]) -> bool:
+        """Return whether so many hits of all of them are kept that only the last of a log counts still."""
+        epoch = min(self.epoch, 1)
+        return (
+            bool(known)
+            and not self.fences
+            and all(len(self.hits.get((hit.signature.id, epoch), ())) >= MAX_HITS for hit in known)
+        )
+
+    def _note_again(self, known: Sequence[Hit], raw: bytes, index: int) -> None:
+        """Keep a line for the end: of an error in each request, or of a restart loop, only the last is read."""
+        for hit in known:
+            self.later[hit.signature.id, min(self.epoch, 1)] = hit, raw[:MAX_LINE], self.lines + index + 1
+            self._want_answer(hit.role)
 
     @staticmethod
     def _worth_parts(raw: bytes) -> Iterator[Line]:
@@ -124,8 +151,8 @@ class _Scanner:
             if any(hint in lowered for hint, _ in HINTS):
                 yield read_line(part)
 
-    def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> bool | None:
-        """Keep a hit and return True; False where the line only mentions it, None where it does not match."""
+    def _try(self, signature: Signature, line: Line, raws: list[bytes], index: int) -> Hit | Literal[False] | None:
+        """Keep a hit and return it; False where the line only mentions it, None where it does not match."""
         if (line.quiet and not signature.any_level) or (line.speech and signature.role is not Role.ALIVE):
             return None
         text = line.text
@@ -137,10 +164,9 @@ class _Scanner:
             return None
         if is_mention(text, match.start(), match.end(), signature.id in _STRICT, self.profile.quotes_a_log):
             return False
-        self._keep(signature, line, text, raws, index)
-        return True
+        return self._keep(signature, line, text, raws, index)
 
-    def _keep(self, signature: Signature, line: Line, text: str, raws: list[bytes], index: int) -> None:
+    def _keep(self, signature: Signature, line: Line, text: str, raws: list[bytes], index: int) -> Hit:
         fenced = self.fences % 2 == 1
         hit = Hit(
             signature,
@@ -152,16 +178,7 @@ class _Scanner:
             indented=raws[index][:4] in (b"    ", b"\t"),
         )
         self._store(hit)
-        if hit.role is Role.READY and len(self.ready) < MAX_HITS and len(raws[index]) <= MAX_SHAPE:
-            self.ready[raws[index]] = hit
-
-    def _store_again(self, known: Hit, line: int) -> None:
-        """Keep a line that says once more that it is up; where enough are kept, only the last of a log counts."""
-        kept = self.hits.get((known.signature.id, 1), ())
-        if len(kept) < MAX_HITS:
-            self._store(replace(known, line=line))
-        else:
-            self.later[known.signature.id] = known, line
+        return hit
 
     def _store(self, hit: Hit) -> None:
         self.epoch += hit.role is Role.READY
@@ -169,8 +186,11 @@ class _Scanner:
         if len(kept) >= MAX_HITS:
             kept.pop()
         kept.append(hit)
-        if hit.role in (Role.CAUSE, Role.DEATH, Role.ALIVE):
-            self.sieve.wants_answer = hit.role is not Role.ALIVE
+        self._want_answer(hit.role)
+
+    def _want_answer(self, seen: Role) -> None:
+        if seen in (Role.CAUSE, Role.DEATH, Role.ALIVE):
+            self.sieve.wants_answer = seen is not Role.ALIVE
 
     def _remember_ends(self, block: bytes) -> None:
         if not self.first:
@@ -180,10 +200,9 @@ class _Scanner:
 
     def reading(self) -> LogReading:
         """Return the result of all blocks taken."""
-        for name, (known, line) in self.later.items():
-            kept = self.hits[name, 1]
-            if line > kept[-1].line:
-                kept[-1] = replace(known, line=line)
+        for key, (known, raw, line) in self.later.items():
+            if line > self.hits[key][-1].line:
+                self.hits[key][-1] = replace(known, line=line, text=shown(read_line(raw).text))
         hits = [hit for kept in self.hits.values() for hit in kept]
         mentions = {hit.line for hit in hits if self._is_mention(hit)}
         told = sorted((hit for hit in hits if hit.line not in mentions), key=lambda hit: hit.line)

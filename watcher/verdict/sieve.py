@@ -132,11 +132,16 @@ class Sieve:
 
     def settles(self, shape: bytes) -> bool:
         """Take a shape as dull which no signature matched, unless other numbers could change that; return whether."""
-        lowered = shape.lower()
-        if any(hint in lowered for hint in _DEPENDENT):
+        if not self.is_without_numbers(shape):
             return False
         self._remember({shape}, set())
         return True
+
+    @staticmethod
+    def is_without_numbers(shape: bytes) -> bool:
+        """Return whether a shape says the same whatever its numbers are."""
+        lowered = shape.lower()
+        return not any(hint in lowered for hint in _DEPENDENT)
 
     def _remember(self, dull: set[bytes], answers: set[bytes]) -> None:
         for known, new in ((self._dull, dull), (self._answers, answers)):
