@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.store.examples import HOUR, NOON, begun, candidate
+from watcher.model.device import DeviceState
 from watcher.model.trial import Acceptance, Outcome, Score, ServiceReport, ServiceState, Stage, Start
 from watcher.model.verdict import (
     BringUp,
@@ -112,6 +113,24 @@ def test_trials_come_newest_first_and_unfinished_ones_are_found(store: Store) ->
         assert [trial.id for trial in trials.trials(tx)] == [3, 2, 1]
         assert [trial.id for trial in trials.trials(tx, limit=2)] == [3, 2]
         assert [trial.id for trial in trials.unfinished_trials(tx)] == [1, 3]
+
+
+def test_what_counts_for_a_trial_is_found_by_boot_and_by_setup(store: Store) -> None:
+    another = DeviceState("36.4.4", "540.4.0", "another boot")
+    with store.transaction() as tx:
+        for row in (
+            begun(),
+            replace(begun(), device_state=another),
+            replace(begun(), setup="other"),
+            replace(begun(), bug_id="other"),
+            replace(begun(), started_at=NOON + HOUR),
+            replace(begun(), started_at=NOON + 2 * HOUR),
+        ):
+            trials.new_trial(tx, row)
+        last = replace(begun(), started_at=NOON + HOUR)
+        assert [trial.id for trial in trials.started_before(tx, last)] == [2, 1]
+        assert [trial.id for trial in trials.on_boot(tx, "another boot")] == [2]
+        assert trials.on_boot(tx, None) == ()
 
 
 def test_a_trial_shows_its_candidate_as_it_was_tried(store: Store) -> None:

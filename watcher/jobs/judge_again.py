@@ -60,7 +60,7 @@ def _is_withdrawn(means: Means, trial: Trial, version: str) -> bool:
         if trials.trial(tx, trial.id) != trial:
             return False  # another process was faster
         read = statics.static_of(tx, trial.candidate.digest) if trial.candidate.digest else None
-        earlier = earlier_starts(trials.trials(tx), trial, bug.failure_class)
+        earlier = earlier_starts(trials.started_before(tx, trial), trial, bug.failure_class)
         judged = judged_again(trial, bug, Kept(read.reading if read else None, logs, earlier))
         judged = replace(judged, signatures=version)
         if says(judged) == says(trial):

@@ -173,6 +173,6 @@ def _failed(tx: Transaction, means: Means, polled: Polled, before: SourceState, 
     if tells_now:
         key = failure_key(means, polled.config, after)
         outbox.enqueue(tx, Notice(NoticeKind.TROUBLE, key, SOURCE_FAILED, (before.name,), now))
-    count = sum(not fact.withdrawn for fact in fact_store.known_facts(tx, before.name).values())
+    count = fact_store.count_of(tx, before.name)
     look = Look(before.name, before.kind, LookOutcome.FAILED, count, polled.traffic, why, told=before.told)
     return Kept(polled.config, look)

@@ -119,7 +119,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
     settings = means.settings
     with means.store.reading() as tx:
         quarantined = is_quarantined(tx, trial.device_state.boot_id)
-        before = trials.trials(tx)
+        before, here = trials.started_before(tx, trial), trials.on_boot(tx, trial.device_state.boot_id)
     policy = settings.trial.bring_up
     laying = laying_of(means, wish.candidate.overlay) if wish.candidate.overlay else None
     return Order(
@@ -135,7 +135,7 @@ def _order(means: Means, wish: Wish, trial: Trial) -> Order:
         unless_present=policy == "unless-present",
         force=wish.force,
         quarantined=quarantined,
-        gpu_failures=gpu_failures(before, trial.device_state.boot_id),
+        gpu_failures=gpu_failures(here, trial.device_state.boot_id),
         earlier=earlier_starts(before, trial, settings.bug.failure_class),
         soak=settings.acceptance.soak if wish.soak is None else wish.soak,
         level=wish.level or settings.acceptance.level,

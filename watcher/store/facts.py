@@ -64,6 +64,12 @@ def counts(tx: Transaction) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(shown.group_by(facts.c.source))}
 
 
+def count_of(tx: Transaction, source: str) -> int:
+    """Return how many facts one source shows."""
+    shown = select(func.count()).where(facts.c.source == source, facts.c.withdrawn.is_(False))
+    return tx.execute(shown).scalar_one()
+
+
 def save_look(
     tx: Transaction, state: SourceState, known: Iterable[KnownFact], found: Iterable[Event]
 ) -> tuple[Event, ...]:

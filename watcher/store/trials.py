@@ -75,6 +75,17 @@ def trial(tx: Transaction, number: int) -> Trial | None:
     return next(iter(_found(tx, _TRIALS.where(table.c.id == number))), None)
 
 
+def started_before(tx: Transaction, one: Trial) -> tuple[Trial, ...]:
+    """Return the earlier trials of the same bug with the same setup of the engine, newest first."""
+    alike = and_(table.c.bug_id == one.bug_id, table.c.setup == one.setup, table.c.started_at < one.started_at)
+    return _found(tx, _TRIALS.where(alike).order_by(table.c.id.desc()))
+
+
+def on_boot(tx: Transaction, boot_id: str | None) -> tuple[Trial, ...]:
+    """Return the trials on one boot of the device; none where it is not known."""
+    return () if boot_id is None else _found(tx, _TRIALS.where(table.c.boot_id == boot_id).order_by(table.c.id.desc()))
+
+
 def last_ended(tx: Transaction, outcomes: Iterable[Outcome], limit: int) -> tuple[Trial, ...]:
     """Return the trials with one of these outcomes that ended last, the last one first."""
     query = _TRIALS.where(table.c.outcome.in_(tuple(outcomes)))
