@@ -4,13 +4,13 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import CannotStart, HostError, Refused
-from watcher.host.engine import ANSWER_SECONDS, Engine, asking, reason_of
+from watcher.host.engine import ANSWER_SECONDS, Engine, asking, moment_of, reason_of
 from watcher.host.image_files import remove_inspected
 from watcher.host.isolation import container_config, wants_outside, without_ulimits
 from watcher.host.names import OWNER_LABEL, TRIAL, TRIAL_LABEL
@@ -36,6 +36,9 @@ _FIRST_LOOK_SECONDS = 0.1
 _LEAVING = ("removing", "dead")
 """While somebody removes it by force, a container was killed and is still there for a moment."""
 _REMOVAL_SECONDS = 30
+_KILLED = 137
+_MEMORY_SECONDS, _MEMORY_PAUSE = 2.0, 0.1
+"""How long after an end Docker may still hear that the kernel killed for memory: it is told of both apart."""
 _LAYING_SECONDS = 600
 
 
@@ -75,19 +78,10 @@ class TrialContainer:
 
     def state(self, container: str) -> ContainerState:
         told = self._engine.container(container)
-        if told is None:
-            return ContainerState(exists=False)
-        state = told["State"]
-        running = bool(state["Running"])
-        if not running and state["Status"] in _LEAVING:
-            return ContainerState(exists=False)
-        return ContainerState(
-            exists=True,
-            running=running,
-            exit_code=None if running else int(state["ExitCode"]),
-            oom_killed=bool(state["OOMKilled"]),
-            error=str(state.get("Error") or ""),
-        )
+        while told is not None and _may_lack_memory(told["State"], told["HostConfig"]):
+            time.sleep(_MEMORY_PAUSE)
+            told = self._engine.container(container)
+        return _state_of(told)
 
     def address(self, container: str, port: int) -> str:
         """Return the URL by the container's own address; a watcher in a container joins the network for it."""
@@ -105,7 +99,7 @@ class TrialContainer:
 
         with asking("the trial container could not be ended", container=container[:12]), contextlib.suppress(NotFound):
             self._engine.api.stop(container, timeout=math.ceil(grace_seconds))
-        return self.state(container)
+        return _state_of(self._engine.container(container))  # who was killed by us lacked no memory
 
     def kill(self, container: str) -> None:
         """Send SIGKILL to the main process; with an init before it, the kernel ends the rest."""
@@ -299,3 +293,26 @@ def _is_mounted(path: str, spec: ContainerSpec) -> bool:
 
 def _pairs(config: dict[str, Any]) -> dict[str, str]:
     return dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+
+
+def _state_of(told: Mapping[str, Any] | None) -> ContainerState:
+    if told is None:
+        return ContainerState(exists=False)
+    state = told["State"]
+    running = bool(state["Running"])
+    if not running and state["Status"] in _LEAVING:
+        return ContainerState(exists=False)
+    return ContainerState(
+        exists=True,
+        running=running,
+        exit_code=None if running else int(state["ExitCode"]),
+        oom_killed=bool(state["OOMKilled"]),
+        error=str(state.get("Error") or ""),
+    )
+
+
+def _may_lack_memory(state: Mapping[str, Any], limits: Mapping[str, Any]) -> bool:
+    """Return whether a container with a limit was killed this moment, and Docker may yet say that it was for memory."""
+    if state["Running"] or state["OOMKilled"] or int(state["ExitCode"]) != _KILLED or not limits.get("Memory"):
+        return False
+    return abs((datetime.now(UTC) - moment_of(state["FinishedAt"])).total_seconds()) < _MEMORY_SECONDS
