@@ -1,5 +1,6 @@
 """Try one candidate: take the lease, run the trial, keep each step, its verdict and the notice it makes."""
 
+import gc
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from watcher.trial.order import Order, setup_of
 from watcher.trial.runner import Runner
 from watcher.trial.scoring import ScoreCommand
 
+COLLECT_AFTER = 5_000
 _STORE_PATIENCE = 30
 
 
@@ -59,6 +61,7 @@ def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
     host = means.host
     if host is None:
         raise HostError("there is no container engine to try anything on; set device.docker")
+    _collect_garbage_again()
     with Lease(means.data_dir):
         trial = _opened(means, wish)
         order = _order(means, wish, trial)
@@ -97,6 +100,13 @@ def refuse_candidate(means: Means, wish: Wish, reason: str) -> Trial:
     with means.store.transaction() as tx:
         (candidate,) = candidate_store.upsert_candidates(tx, (wish.candidate,))
         return trials.new_trial(tx, replace(refused, candidate=candidate))
+
+
+def _collect_garbage_again() -> None:
+    """End what the program's start put off: a trial takes minutes, and what it leaves lying is memory of the model."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 def _opened(means: Means, wish: Wish) -> Trial:
