@@ -103,7 +103,7 @@ class TrialContainer:
 
     def kill(self, container: str) -> None:
         """Send SIGKILL to the main process; with an init before it, the kernel ends the rest."""
-        if not self.state(container).running:
+        if not _state_of(self._engine.container(container)).running:
             return
         with asking("the trial container could not be killed", container=container[:12]):
             self._engine.api.kill(container, "SIGKILL")
