@@ -78,7 +78,7 @@ def stand(
         sources=sources,
         trials=trials,
     )
-    shown = newest_first((one for one in ledger.shown if one.compatible), among=ledger.shown)
+    shown = newest_first((one for one in ledger.shown if one.compatible), ledger.ranks)
     tried = _tried(ledger, trials)
     place = _place_of_tried(tried) or _place_of_bytes(ledger, shown)
     flip = _flip(ledger, place, trials)
@@ -385,5 +385,5 @@ def _elsewhere(ledger: Ledger) -> str:
     if (upgrade := best_upgrade(ledger)) is not None:
         return f"; {upgrade} would open {', '.join(filter(None, (upgrade.candidate.image, upgrade.fix)))}"
     told = (one for one in ledger.shown if not one.compatible and one.reasons)
-    newest = next(iter(newest_first(told, among=ledger.shown)), None)
+    newest = next(iter(newest_first(told, ledger.ranks)), None)
     return f"; {newest.image} {newest.reasons[0]}" if newest else ""

@@ -2,11 +2,12 @@
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
 from operator import itemgetter
+from typing import NamedTuple
 
 from watcher.config.engines import EngineSettings
 from watcher.config.sources import ImageSource, SourceConfig
@@ -30,25 +31,26 @@ def candidates(
     facts: Iterable[tuple[SourceConfig, KnownFact]], engines: Mapping[str, EngineSettings], device: DeviceFacts
 ) -> tuple[Candidate, ...]:
     """Return one candidate per content, newest first. Only an image with a digest is one; a release or wheel is not."""
-    return newest_first(by_content(facts, engines, device))
+    return newest_first(_by_content(_candidate(*one) for one in _judged(facts, _Judge(engines, device))))
 
 
-def by_content(
+def fitting(
     facts: Iterable[tuple[SourceConfig, KnownFact]], engines: Mapping[str, EngineSettings], device: DeviceFacts
 ) -> tuple[Candidate, ...]:
-    """Return the same in no order."""
+    """Return those that the device could run, in no order."""
+    judged = _judged(facts, _Judge(engines, device))
+    return _by_content(_candidate(*one) for one in judged if not one.reasons)
+
+
+def _by_content(some: Iterable[Candidate]) -> tuple[Candidate, ...]:
     found: dict[tuple[str, str], Candidate] = {}
-    judge = _Judge(engines, device)
-    for source, known in facts:
-        candidate = _candidate(source, known, judge)
-        if candidate is None:
-            continue
+    for candidate in some:
         key = (candidate.engine, candidate.fingerprint)
         found[key] = _telling(found[key], candidate) if key in found else candidate
     return tuple(found.values())
 
 
-def newest_first(some: Iterable[Candidate], among: Iterable[Candidate] | None = None) -> tuple[Candidate, ...]:
+def newest_first(some: Iterable[Candidate], ranks: "Ranks | None" = None) -> tuple[Candidate, ...]:
     """Return candidates with the newest first.
 
     A tag without a version is "whatever was default that day": it ranks with the newest version of its day, and
@@ -56,23 +58,22 @@ def newest_first(some: Iterable[Candidate], among: Iterable[Candidate] | None = 
     over images the version of the wheel counts first.
 
     Args:
-        among: all that have versions, where `some` are but few of them: comparing versions takes long.
+        ranks: made of all there are, where `some` are but few of them.
     """
     some = tuple(some)
-    ranks = _Ranks.of(some if among is None else among)
-    return tuple(sorted(some, key=ranks.key, reverse=True))
+    return tuple(sorted(some, key=(ranks or Ranks.of(some)).key, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranks:
+class Ranks:
     """For each day on which a version was new, the newest version until then: it places tags that have none."""
 
     days: tuple[datetime, ...]
     newest: tuple[OrderKey, ...]
 
     @classmethod
-    def of(cls, some: Iterable[Candidate]) -> "_Ranks":
-        versioned = sorted(((_day(one), pep440_key(one.version)) for one in some if one.version), key=itemgetter(0, 1))
+    def of(cls, some: Iterable[Candidate]) -> "Ranks":
+        versioned = sorted(((_day(one), pep440_key(one.version)) for one in some if one.version), key=itemgetter(0))
         days = tuple(day for day, _ in versioned)
         return cls(days, tuple(accumulate((version for _, version in versioned), max)))
 
@@ -103,6 +104,7 @@ class _Judge:
     engines: Mapping[str, EngineSettings]
     device: DeviceFacts
     _engine_of: dict[str, EngineSettings | None] = field(default_factory=dict)
+    _has_rules: dict[tuple[str, str], bool] = field(default_factory=dict)
     _said: dict[tuple[object, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def engine_of(self, source: SourceConfig) -> EngineSettings | None:
@@ -112,29 +114,50 @@ class _Judge:
 
     def reasons(self, image: str, tag: str, shown: tuple[str, ...] | None, engine: EngineSettings) -> tuple[str, ...]:
         parts = parse_tag(tag)
-        has_rules = any(repository(rule.image) == repository(image) for rule in engine.image_rules)
-        said_by = tag if has_rules else (parts.l4t, parts.cuda, parts.builder, parts.sbsa, parts.arch, parts.board)
-        key = (engine.id, image, shown, said_by)
+        if (engine.id, image) not in self._has_rules:
+            ruled = map(repository, (rule.image for rule in engine.image_rules))
+            self._has_rules[engine.id, image] = repository(image) in ruled
+        by_parts = (parts.l4t, parts.cuda, parts.builder, parts.sbsa, parts.arch, parts.board)
+        key = (engine.id, image, shown, tag if self._has_rules[engine.id, image] else by_parts)
         if key not in self._said:
             self._said[key] = reasons_against(image, tag, shown, engine, self.device, self.device.architecture)
         return self._said[key]
 
 
-def _candidate(source: SourceConfig, known: KnownFact, judge: _Judge) -> Candidate | None:
-    fact, image = known.fact, image_of(source)
-    if image is None or fact.kind is not FactKind.IMAGE or fact.digest is None or known.withdrawn or fact.yanked:
-        return None
-    engine = judge.engine_of(source)
-    if engine is None or not is_wanted(fact.name, source.include, source.exclude):
-        return None
-    if fact.prerelease and not source.prereleases:
-        return None
-    reasons = judge.reasons(image, fact.name, _architectures(source, known, judge.device), engine)
+class _Judged(NamedTuple):
+    """An image that a source shows and lets through, and why the device could not run it."""
+
+    source: SourceConfig
+    known: KnownFact
+    engine: str
+    image: str
+    digest: str
+    reasons: tuple[str, ...]
+
+
+def _judged(facts: Iterable[tuple[SourceConfig, KnownFact]], judge: _Judge) -> Iterator[_Judged]:
+    for source, known in facts:
+        fact, image = known.fact, image_of(source)
+        if image is None or fact.kind is not FactKind.IMAGE or fact.digest is None or known.withdrawn or fact.yanked:
+            continue
+        engine = judge.engine_of(source)
+        if engine is None or not is_wanted(fact.name, source.include, source.exclude):
+            continue
+        if fact.prerelease and not source.prereleases:
+            continue
+        reasons = judge.reasons(image, fact.name, _architectures(source, known, judge.device), engine)
+        yield _Judged(source, known, engine.id, image, fact.digest, reasons)
+
+
+def _candidate(
+    source: SourceConfig, known: KnownFact, engine: str, image: str, digest: str, reasons: tuple[str, ...]
+) -> Candidate:
+    fact = known.fact
     return Candidate(
-        engine=engine.id,
+        engine=engine,
         image=f"{image}:{fact.name}",
-        digest=fact.digest,
-        fingerprint=fingerprint(fact.digest),
+        digest=digest,
+        fingerprint=fingerprint(digest),
         source=source.name,
         compatible=not reasons,
         reasons=reasons,

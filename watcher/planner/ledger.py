@@ -12,6 +12,7 @@ from watcher.model.device import DeviceFacts
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Outcome, Trial
 from watcher.model.verdict import BugState, StaticRecord
+from watcher.planner.candidates import Ranks
 from watcher.planner.compatibility import repository, repository_of, wheel_reasons
 from watcher.planner.news import is_wanted
 from watcher.planner.versions import OrderKey, order_key, parse_version, pep440_key, public
@@ -86,6 +87,10 @@ class Ledger:
     def shown(self) -> tuple[Candidate, ...]:
         """Return the engine's candidates, in no order."""
         return tuple(one for one in self.candidates if one.engine == self.engine.id)
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        return Ranks.of(self.shown)
 
     @cached_property
     def fixes(self) -> dict[str, Fix]:

@@ -9,7 +9,7 @@ from watcher.config.sources import SourceConfig
 from watcher.model.device import DeviceFacts, DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate
-from watcher.planner.candidates import by_content, engine_of, image_of, newest_first
+from watcher.planner.candidates import engine_of, fitting, image_of, newest_first
 from watcher.planner.compatibility import runs_on
 from watcher.planner.ledger import Ledger
 from watcher.planner.news import is_wanted
@@ -99,11 +99,11 @@ def l4t_of(debian_version: str | None) -> Version | None:
 
 def _opened(ledger: Ledger, images: Images, l4t: str, jetpack: str | None) -> Upgrade | None:
     device = replace(ledger.device, state=DeviceState(l4t=l4t), jetpack=jetpack)
-    then = by_content(images, {ledger.engine.id: ledger.engine}, device)
     now = {one.fingerprint for one in ledger.candidates if one.compatible}
-    opened = [one for one in then if one.compatible and one.fingerprint not in now]
+    then = fitting(images, {ledger.engine.id: ledger.engine}, device)
+    opened = [one for one in then if one.fingerprint not in now]
     fixed = [one for one in opened if ledger.fix_of(one)]
-    best = next(iter(newest_first(fixed or opened, among=then)), None)
+    best = next(iter(newest_first(fixed or opened, ledger.ranks)), None)
     return Upgrade(l4t, jetpack, best, ledger.fix_of(best)) if best else None
 
 

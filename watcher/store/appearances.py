@@ -54,7 +54,7 @@ def days_of(tx: Transaction, names: Collection[str], kinds: frozenset[FactKind])
     query = query.group_by(facts.c.source, func.substr(_APPEARED_AT, 1, 10), facts.c.prerelease)
     found: dict[str, list[KnownFact]] = {}
     for some in chunks(sorted(names), CHUNK):
-        for source, kind, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))):
+        for source, kind, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))).all():
             found.setdefault(source, []).append(_light(kind, when, "", is_prerelease))
     return found
 

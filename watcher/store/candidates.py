@@ -1,14 +1,18 @@
 """Candidates, found again by their content: id, first sight and a person's `skip` outlive every planning."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from watcher.model.trial import Candidate
 from watcher.store.database import Transaction
 from watcher.store.tables import candidates as table
 from watcher.store.upsert import upsert
+
+_FIELDS = tuple(field.name for field in fields(Candidate))
+_CANDIDATES = select(*(table.c[name] for name in _FIELDS))
 
 
 def upsert_candidates(tx: Transaction, found: Iterable[Candidate]) -> tuple[Candidate, ...]:
@@ -23,15 +27,16 @@ def upsert_candidates(tx: Transaction, found: Iterable[Candidate]) -> tuple[Cand
     return tuple(stored[one.engine, one.fingerprint] for one in wanted)
 
 
-def candidates(tx: Transaction) -> tuple[Candidate, ...]:
-    """Return every candidate there ever was, in order of id."""
-    return tuple(map(candidate_of, tx.execute(select(table).order_by(table.c.id))))
+def candidates(tx: Transaction, condition: ColumnElement[bool] | None = None) -> tuple[Candidate, ...]:
+    """Return every candidate there ever was, or those for which a condition on the table holds, in order of id."""
+    query = _CANDIDATES if condition is None else _CANDIDATES.where(condition)
+    return tuple(Candidate(*row) for row in tx.execute(query.order_by(table.c.id)).all())
 
 
 def waiting(tx: Transaction) -> tuple[Candidate, ...]:
     """Return those that fit and are due or wait for something, in order of id."""
     waits = or_(table.c.due, func.coalesce(table.c.waiting_for, "") != "")
-    return tuple(map(candidate_of, tx.execute(select(table).where(table.c.compatible, waits).order_by(table.c.id))))
+    return candidates(tx, table.c.compatible & waits)
 
 
 def set_skipped(tx: Transaction, candidate_id: int, skipped: bool = True) -> bool:
@@ -50,41 +55,4 @@ def _fill_first_sight(tx: Transaction, wanted: tuple[Candidate, ...]) -> None:
 
 
 def _values(one: Candidate) -> dict[str, Any]:
-    return {
-        "engine": one.engine,
-        "fingerprint": one.fingerprint,
-        "image": one.image,
-        "digest": one.digest,
-        "source": one.source,
-        "compatible": one.compatible,
-        "reasons": one.reasons,
-        "due": one.due,
-        "waiting_for": one.waiting_for,
-        "version": one.version,
-        "published_at": one.published_at,
-        "first_seen": one.first_seen,
-        "baseline": one.baseline,
-        "skipped": one.skipped,
-        "overlay": one.overlay,
-    }
-
-
-def candidate_of(row: Row[Any]) -> Candidate:
-    return Candidate(
-        engine=row.engine,
-        image=row.image,
-        digest=row.digest,
-        fingerprint=row.fingerprint,
-        source=row.source,
-        compatible=row.compatible,
-        reasons=row.reasons,
-        due=row.due,
-        waiting_for=row.waiting_for,
-        version=row.version,
-        published_at=row.published_at,
-        first_seen=row.first_seen,
-        baseline=row.baseline,
-        skipped=row.skipped,
-        id=row.id,
-        overlay=row.overlay,
-    )
+    return {name: getattr(one, name) for name in _FIELDS if name != "id"}

@@ -14,7 +14,7 @@ from sqlalchemy import Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-_SHORT = 200
+_SHORT = 400
 """What is not longer is mostly the same in many rows; the values are frozen, so that rows can share one."""
 Word = TypeVar("Word", bound=StrEnum)
 

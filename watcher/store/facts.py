@@ -47,7 +47,7 @@ def facts_where(
 ) -> Iterator[tuple[str, KnownFact]]:
     """Yield the facts for which a condition on the table holds, with their sources' names."""
     found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).where(condition).limit(limit))
-    return ((row[0], _known(row[1:])) for row in found)
+    return ((row[0], _known(row[1:])) for row in found.all())
 
 
 def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tuple[tuple[str, Fact], ...]:
@@ -55,7 +55,7 @@ def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tup
     query = select(facts.c.source, *_FACT).where(facts.c.published_at >= when)
     query = query.where(facts.c.baseline.is_(True), facts.c.withdrawn.is_(False))
     found = tx.execute(query.order_by(facts.c.published_at.desc(), facts.c.source, facts.c.key).limit(limit))
-    return tuple((row[0], _fact(row[1:])) for row in found)
+    return tuple((row[0], _fact(row[1:])) for row in found.all())
 
 
 def counts(tx: Transaction) -> dict[str, int]:
@@ -219,5 +219,6 @@ def _added(tx: Transaction, found: tuple[Event, ...]) -> tuple[Event, ...]:
 
 def _events(tx: Transaction, query: Select[Any]) -> tuple[Event, ...]:
     return tuple(
-        Event(row.source, row.kind, row.fact, row.seen_at, row.previous_digest, row.id) for row in tx.execute(query)
+        Event(row.source, row.kind, row.fact, row.seen_at, row.previous_digest, row.id)
+        for row in tx.execute(query).all()
     )

@@ -12,7 +12,8 @@ from watcher.store.upsert import upsert
 
 def static_records(tx: Transaction) -> tuple[StaticRecord, ...]:
     """Return the whole ledger, oldest reading first."""
-    return tuple(map(_record, tx.execute(select(statics).order_by(statics.c.at, statics.c.digest))))
+    found = tx.execute(select(statics).order_by(statics.c.at, statics.c.digest))
+    return tuple(map(_record, found.all()))
 
 
 def static_of(tx: Transaction, digest: str) -> StaticRecord | None:

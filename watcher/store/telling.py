@@ -4,6 +4,7 @@ What is returned is chosen so that `watcher.answer.stand` says the same of it as
 generated histories. The values are whole where they speak, and lack what no answer reads.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Trial
 from watcher.model.verdict import FailureClass
-from watcher.store.candidates import candidate_of
+from watcher.store.candidates import candidates as stored_candidates
 from watcher.store.database import Transaction
 from watcher.store.facts import facts_where
 from watcher.store.tables import candidates, facts, sources, statics, trials
@@ -23,8 +24,7 @@ Facts = tuple[tuple[str, KnownFact], ...]
 
 def candidates_of(tx: Transaction, engines: Collection[str]) -> tuple[Candidate, ...]:
     """Return the candidates of these engines that a source showed at some time, in order of id."""
-    query = select(candidates).where(candidates.c.engine.in_(engines), candidates.c.source != "")
-    return tuple(map(candidate_of, tx.execute(query.order_by(candidates.c.id))))
+    return stored_candidates(tx, candidates.c.engine.in_(engines) & (candidates.c.source != ""))
 
 
 def telling_facts(
@@ -89,12 +89,30 @@ def telling_trials(
     Args:
         gone: the reasons against candidates that no source shows any more.
     """
-    named = {"bug": bug_id, "engine": engine, "l4t": state.l4t or "?", "driver": state.driver or "?"}
-    speaking = _TURNS.bindparams(bindparam("gone", tuple(gone), candidates.c.reasons.type), **named)
-    turns = select(*_SPEAKING).where(trials.c.id.in_(speaking))
+    speaking = sorted(_speaking(tx, bug_id, engine, state, gone))
+    turns = select(*_SPEAKING).where(trials.c.id.in_(_LISTED.bindparams(ids=json.dumps(speaking))))
     failures = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(may_leave_memory)))
     found = {one.id: one for query in (turns, failures) for one in _outlines(tx, query)}
     return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
+
+
+def _speaking(tx: Transaction, bug_id: str, engine: str, state: DeviceState, gone: Sequence[str]) -> Iterator[int]:
+    """Yield the ids of the verdicts that count here, and of those where the engine's answers turned."""
+    ours = set(tx.execute(_IMAGES_OF, {"engine": engine}).scalars().all())
+    unusable = set(tx.execute(_UNUSABLE, {"gone": tuple(gone), "engine": engine}).scalars().all())
+    here = {"bug": bug_id, "l4t": state.l4t or "?", "driver": state.driver or "?"}
+    course: list[tuple[int, str, bool]] = []
+    for number, candidate, said, is_here in tx.execute(_VERDICTS, here).all():
+        if candidate in ours:
+            course.append((number, said, is_here and candidate not in unusable))
+        elif is_here:
+            yield number
+    edge = (0, "", False)
+    for (_, before, _), (number, said, counts), (_, after, is_next) in zip(
+        (edge, *course), course, (*course[1:], edge), strict=False
+    ):
+        if counts or is_next or not before == said == after:
+            yield number
 
 
 def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
@@ -112,32 +130,23 @@ def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | Non
     return select(on_boot.limit(1).scalar_subquery()).select_from(boots)
 
 
-_TURNS = text(
+_IMAGES_OF = text("SELECT id FROM candidates WHERE engine = :engine AND overlay IS NULL")
+_UNUSABLE = text(
     """
-    WITH unusable AS (
-      SELECT id FROM candidates c
-      WHERE NOT compatible AND source != '' AND reasons != :gone AND overlay IS NULL AND EXISTS (
-        SELECT 1 FROM facts f WHERE f.digest = c.digest AND f.kind = 'image' AND NOT f.withdrawn
-      )
-    ), verdicts AS (
-      SELECT t.id, t.candidate_id, t.ended_at AS ended, t.bug || ' ' || t.bring_up AS says,
-        coalesce(nullif(t.l4t, ''), '?') = :l4t AND coalesce(nullif(t.driver, ''), '?') = :driver AS here,
-        c.engine = :engine AND c.overlay IS NULL AS ours
-      FROM trials t JOIN candidates c ON c.id = t.candidate_id
-      WHERE t.outcome = 'verdict' AND t.bug_id = :bug
-    ), ours AS (
-      SELECT id, ended, says, here AND candidate_id NOT IN (SELECT id FROM unusable) AS counts
-      FROM verdicts WHERE ours
-    ), turning AS (
-      SELECT id, counts, says,
-        lag(says) OVER way AS before, lead(says) OVER way AS after, lead(counts) OVER way AS is_before_one
-      FROM ours WINDOW way AS (ORDER BY ended, id)
+    SELECT id FROM candidates c
+    WHERE engine = :engine AND NOT compatible AND source != '' AND reasons != :gone AND overlay IS NULL AND EXISTS (
+      SELECT 1 FROM facts f WHERE f.digest = c.digest AND f.kind = 'image' AND NOT f.withdrawn
     )
-    SELECT id FROM verdicts WHERE here AND NOT ours
-    UNION ALL
-    SELECT id FROM turning WHERE counts OR is_before_one OR says IS NOT before OR says IS NOT after
     """
-).columns(trials.c.id)
+).bindparams(bindparam("gone", type_=candidates.c.reasons.type))
+_VERDICTS = text(
+    """
+    SELECT id, candidate_id, bug || ' ' || bring_up,
+      coalesce(nullif(l4t, ''), '?') = :l4t AND coalesce(nullif(driver, ''), '?') = :driver
+    FROM trials WHERE outcome = 'verdict' AND bug_id = :bug ORDER BY ended_at, id
+    """
+)
+_LISTED = text("SELECT value FROM json_each(:ids)").columns(trials.c.id)
 _SPEAKING = (
     trials.c.id,
     trials.c.candidate,
@@ -157,4 +166,4 @@ _SPEAKING = (
 
 def _outlines(tx: Transaction, query: Select[*tuple[Any, ...]]) -> Iterator[Trial]:
     names = [column.name for column in query.selected_columns]
-    return (Trial(**dict(zip(names, row, strict=True))) for row in tx.execute(query))
+    return (Trial(**dict(zip(names, row, strict=True))) for row in tx.execute(query).all())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, func, insert, select, text, update
+from sqlalchemy import Select, and_, delete, func, insert, select, text, update
 
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.store.candidates import candidates, set_skipped, upsert_candidates
@@ -33,8 +33,8 @@ __all__ = [
     "withdraw_verdict",
     "withdrawal_of",
 ]
-_FIELDS = tuple(field.name for field in fields(Trial) if field.name != "id")
-_TRIALS = select(table.c.id, *(table.c[name] for name in _FIELDS))
+_FIELDS = tuple(field.name for field in fields(Trial))
+_TRIALS = select(*(table.c[name] for name in _FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +146,9 @@ def _note(tx: Transaction, trial_id: int, change: StageChange) -> None:
 
 
 def _values(kept: Trial) -> dict[str, Any]:
-    values = {name: getattr(kept, name) for name in _FIELDS}
+    values = {name: getattr(kept, name) for name in _FIELDS if name != "id"}
     return values | {"candidate_id": kept.candidate.id}
 
 
 def _found(tx: Transaction, query: Select[Any]) -> tuple[Trial, ...]:
-    return tuple(map(_trial, tx.execute(query)))
-
-
-def _trial(row: Row[Any]) -> Trial:
-    return Trial(id=row.id, **{name: getattr(row, name) for name in _FIELDS})
+    return tuple(Trial(*row) for row in tx.execute(query).all())
