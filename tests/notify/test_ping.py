@@ -1,5 +1,8 @@
 """The monitor is told, or one sentence says why not: never the address, which is a secret, and never an exception."""
 
+import threading
+from io import BufferedIOBase
+
 import pytest
 
 from tests.real.ports import free_port
@@ -18,6 +21,21 @@ def test_it_asks_once_and_follows_nobody() -> None:
         assert ping(f"{web.url}/elsewhere") is None
         assert ping(f"{web.url}/gone") == "it answered 404"
         assert web.paths() == [f"/{SECRET}", "/elsewhere", "/gone"]
+
+
+def test_of_an_answer_that_never_ends_nothing_is_read() -> None:
+    is_over = threading.Event()
+
+    def without_end(wire: BufferedIOBase) -> None:
+        wire.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        is_over.wait()
+
+    with running_web() as web:
+        web.routes["/"] = Reply(raw=without_end)
+        try:
+            assert ping(web.url) is None
+        finally:
+            is_over.set()
 
 
 @pytest.mark.parametrize(
