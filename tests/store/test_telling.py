@@ -60,17 +60,22 @@ def test_of_an_image_that_is_shown_and_fits_no_more_only_the_turns_are_told(stor
         assert set(told(tx)) == set(ids), "what no source shows has run here and counts"
 
 
-def test_the_first_failure_of_each_boot_that_may_leave_memory_is_told_with_its_starts(store: Store) -> None:
+def test_before_a_verdict_the_first_failure_of_its_boot_that_may_leave_memory_is_told_with_its_starts(
+    store: Store,
+) -> None:
     starts = (Start("recommended", Stage.READY, BringUp.FAILS, FailureClass.GENUINE_OOM),)
+    other_boot, quiet_boot = replace(HERE, boot_id="other boot"), replace(HERE, boot_id="quiet boot")
     with store.transaction() as tx:
-        quiet = verdict(tx, 0, outcome=Outcome.BENCH)
+        verdict(tx, 0, outcome=Outcome.BENCH)
         first = verdict(tx, 1, outcome=Outcome.BENCH, starts=starts)
         verdict(tx, 2, outcome=Outcome.BENCH, starts=starts)
-        other = verdict(tx, 3, outcome=Outcome.BENCH, starts=starts, device_state=BEFORE)
+        other = verdict(tx, 3, outcome=Outcome.BENCH, starts=starts, device_state=other_boot)
+        verdict(tx, 4, outcome=Outcome.BENCH, starts=starts, device_state=quiet_boot)
+        verdict(tx, 5, outcome=Outcome.BENCH, starts=starts, device_state=BEFORE)
+        verdicts = {verdict(tx, 6), verdict(tx, 7, device_state=other_boot)}
         found = told(tx)
-    assert set(found) == {first, other}
-    assert found[first].starts == starts
-    assert quiet not in found
+    assert set(found) == {first, other} | verdicts
+    assert found[first].starts == found[other].starts == starts
 
 
 def test_when_something_appeared_last_is_known_of_all_and_of_what_is_final(store: Store) -> None:

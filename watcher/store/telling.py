@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, text, tuple_
+from sqlalchemy import Select, TableValuedAlias, and_, bindparam, func, or_, select, text, tuple_
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
@@ -83,16 +83,17 @@ def telling_trials(
     """Return the trials of which an answer can speak, newest first, without what it does not read of them.
 
     These are the verdicts on this device state, but for those of images that sources show and it cannot run any more;
-    of all others, those where the answers turned, or that came just before; and, for each boot, the first trial with a
-    start that may have left memory mapped.
+    of all others, those where the answers turned, or that came just before; and, for each boot with a verdict on this
+    device state, the first trial with a start that may have left memory mapped.
 
     Args:
         gone: the reasons against candidates that no source shows any more.
     """
-    speaking = sorted(_speaking(tx, bug_id, engine, state, gone))
-    turns = select(*_SPEAKING).where(trials.c.id.in_(_LISTED.bindparams(ids=json.dumps(speaking))))
-    failures = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(may_leave_memory)))
-    found = {one.id: one for query in (turns, failures) for one in _outlines(tx, query)}
+    speaking = _listed(_speaking(tx, bug_id, engine, state, gone))
+    found = {one.id: one for one in _outlines(tx, select(*_SPEAKING).where(trials.c.id.in_(select(speaking.c.value))))}
+    boots = {one.device_state.boot_id for one in found.values() if one.device_state.key == state.key} - {None}
+    first = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(boots, may_leave_memory)))
+    found.update((one.id, one) for one in _outlines(tx, first))
     return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
 
 
@@ -115,7 +116,12 @@ def _speaking(tx: Transaction, bug_id: str, engine: str, state: DeviceState, gon
             yield number
 
 
-def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
+def _listed(values: Iterable[int | str | None]) -> TableValuedAlias:
+    """Return values as a table: as many as there are, where bound ones come to an end."""
+    return func.json_each(json.dumps([*values])).table_valued("value")
+
+
+def _first_of_boot(boots: Iterable[str | None], may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
     """Return the query for, of each boot, the first trial with such a start; None where a boot had none."""
     one = trials.alias()
     says = or_(
@@ -125,9 +131,9 @@ def _first_of_boot(may_leave_memory: Iterable[FailureClass]) -> Select[int | Non
             for space in ("", " ")
         )
     )
-    boots = select(trials.c.boot_id).where(trials.c.boot_id.is_not(None)).distinct().subquery()
-    on_boot = select(one.c.id).where(one.c.boot_id == boots.c.boot_id, says).order_by(one.c.started_at, one.c.id)
-    return select(on_boot.limit(1).scalar_subquery()).select_from(boots)
+    each = _listed(boots)
+    on_boot = select(one.c.id).where(one.c.boot_id == each.c.value, says).order_by(one.c.started_at, one.c.id)
+    return select(on_boot.limit(1).scalar_subquery()).select_from(each)
 
 
 _IMAGES_OF = text("SELECT id FROM candidates WHERE engine = :engine AND overlay IS NULL")
@@ -146,7 +152,6 @@ _VERDICTS = text(
     FROM trials WHERE outcome = 'verdict' AND bug_id = :bug ORDER BY ended_at, id
     """
 )
-_LISTED = text("SELECT value FROM json_each(:ids)").columns(trials.c.id)
 _SPEAKING = (
     trials.c.id,
     trials.c.candidate,
