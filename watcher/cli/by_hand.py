@@ -63,7 +63,7 @@ def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:
     wish = _wish(means, asked)
     with means.store.transaction() as tx:
         past = trials.trials(tx)
-    reason = None if asked.force else reason_not_again(wish.candidate, past, means.device(), wish.setup)
+    reason = None if asked.force else reason_not_again(wish.candidate, past, means.device(), wish.engine.setup)
     if kept := kept_engines(means.data_dir):
         reason = f"{kept} is kept running from an earlier trial; `watcher restore` ends it"
     if reason is not None:

@@ -1,5 +1,7 @@
 """Engine presets (`engines/<id>.toml`) and the overrides of `[engines.ID]`."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -10,6 +12,7 @@ from watcher.config.values import Duration, Section, Size, Strings
 from watcher.model.container import Mount
 
 ENGINE_ID = r"^[a-z0-9][a-z0-9._-]{0,39}$"
+_SETUP = {"entrypoint", "args", "env", "model", "mounts", "network", "shm_size", "ipc", "profiles"}
 Allow = Literal["network", "writable-root", "host-ipc", "capabilities", "new-privileges"]
 
 
@@ -149,6 +152,12 @@ class EngineSettings(Section):
     def shown_title(self) -> str:
         """Return the title as people read it in an answer."""
         return f"{self.title} (experimental)" if self.experimental else self.title
+
+    @property
+    def setup(self) -> str:
+        """Return a short hash of what the operator sets about a bring-up: a change makes old content due again."""
+        parts = self.model_dump(mode="json", include=_SETUP)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def planned_profiles(self) -> tuple[Profile, ...]:

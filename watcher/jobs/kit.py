@@ -17,7 +17,7 @@ from watcher.model.verdict import BringUp, BugState
 from watcher.planner.compatibility import repository_of
 from watcher.trial.engine_log import read_log
 from watcher.trial.kit import Section, compose_file, docker_command, excerpt, report, without_secrets
-from watcher.trial.order import engine_spec_of, setup_of
+from watcher.trial.order import engine_spec_of
 from watcher.verdict.classes import next_step
 
 COMPOSE, REPORT, WAITING = "compose.yaml", "report.md", "waiting.md"
@@ -113,7 +113,7 @@ def _as_tried(means: Means, trial: Trial) -> tuple[EngineSettings, Profile, list
     profile = next((one for one in engine.profiles if one.name == name), None)
     if profile is None:
         raise ConfigError(f"engine {engine.id} has no profile {name!r} any more, with which trial {trial.id} ran")
-    changed = setup_of(engine) != trial.setup
+    changed = engine.setup != trial.setup
     return engine, profile, ["The engine's settings were changed since that trial."] if changed else []
 
 

@@ -205,7 +205,7 @@ def _standing(
         trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
     return due.Standing(
         device=device,
-        setup=_setup(means),
+        setup=means.settings.engine.setup,
         now=means.clock.now(),
         paused_until=paused_until(tx),
         quarantined=is_quarantined(tx, device.state.boot_id),
@@ -217,14 +217,8 @@ def _standing(
 
 def announcement_key(means: Means, device: DeviceFacts, candidate: Candidate) -> str:
     """Return what the keys of a candidate's announcements begin with; what follows is the window that it starts in."""
-    setup = _setup(means)
+    setup = means.settings.engine.setup
     return f"plan:{candidate.engine}:{candidate.fingerprint}:{setup}:{device.state.key}:"
-
-
-def _setup(means: Means) -> str:
-    from watcher.trial.order import setup_of  # brings HTTP with it, and an answer alone asks nobody
-
-    return setup_of(means.settings.engine)
 
 
 def _announced(

@@ -24,7 +24,7 @@ from watcher.planner.history import earlier_starts
 from watcher.planner.versions import public
 from watcher.store import candidates as candidate_store
 from watcher.store import statics, trials
-from watcher.trial.order import Order, setup_of
+from watcher.trial.order import Order
 from watcher.trial.runner import Runner
 from watcher.trial.scoring import ScoreCommand
 
@@ -46,10 +46,6 @@ class Wish:
     level: str | None = None
     keep: bool = False
     window_ends: datetime | None = None
-
-    @property
-    def setup(self) -> str:
-        return setup_of(self.engine)
 
 
 def try_candidate(means: Means, wish: Wish) -> tuple[Trial, bool]:
@@ -95,7 +91,7 @@ def refuse_candidate(means: Means, wish: Wish, reason: str) -> Trial:
         failed_stage=Stage.PREFLIGHT,
         reason=reason,
         by_hand=wish.by_hand,
-        setup=wish.setup,
+        setup=wish.engine.setup,
     )
     with means.store.transaction() as tx:
         (candidate,) = candidate_store.upsert_candidates(tx, (wish.candidate,))
@@ -117,7 +113,7 @@ def _opened(means: Means, wish: Wish) -> Trial:
         bug_id=means.settings.bug.id,
         started_at=means.clock.now(),
         by_hand=wish.by_hand,
-        setup=wish.setup,
+        setup=wish.engine.setup,
     )
     (means.data_dir / "cancel").unlink(missing_ok=True)
     with means.store.transaction() as tx:

@@ -1,11 +1,8 @@
 """What is to be tried, and how: everything that a trial needs to know beforehand."""
 
-import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from watcher.config.bugs import BugSettings
 from watcher.config.engines import EngineSettings, Profile
@@ -75,14 +72,6 @@ class Order:
     def ends_a_profile(self, starts: int) -> bool:
         """Return whether so many starts are all of a profile: figures and soak are taken in the last one of each."""
         return starts % self.repeats == 0
-
-
-def setup_of(engine: EngineSettings) -> str:
-    """Return a short hash of what the operator can change about a bring-up: a change makes old content due again."""
-    parts: dict[str, Any] = engine.model_dump(
-        mode="json", include={"entrypoint", "args", "env", "model", "mounts", "network", "shm_size", "ipc", "profiles"}
-    )
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(slots=True)
