@@ -2,7 +2,7 @@
 # Install the Debian packages of the real servers that tests start; say which are missing where that is not allowed.
 set -euo pipefail
 
-packages=(docker.io debootstrap systemd docker-registry apt-utils dpkg-dev docker-compose iptables gcc libc6-dev chromium
+packages=(docker.io debootstrap systemd docker-registry apt-utils dpkg-dev iptables gcc libc6-dev chromium
   zsh fish)
 
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = "ii " ]; }

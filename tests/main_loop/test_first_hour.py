@@ -16,6 +16,7 @@ import pytest
 
 from tests.main_loop.test_config_init import RELEASE
 from tests.places import CHECKOUT
+from tests.real.compose import with_compose
 from tests.real.docker import PrivateDaemon
 from tests.real.ports import free_port
 from tests.real.registry import running_registry
@@ -79,7 +80,7 @@ def newcomer(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[Newcomer]:
     with running_registry(tmp_path / "registry") as registry:
         environment = {
             "PATH": f"{program.parent}:{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(tmp_path),
+            **with_compose(tmp_path),
             "LANG": "C.UTF-8",
             "HF_TOKEN": "hf_of-the-newcomer",
             "DOCKER_HOST": clean_engine.url,
@@ -90,7 +91,11 @@ def newcomer(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[Newcomer]:
         }
         yield Newcomer(clean_engine, folder, f"{registry.host}/vllm", environment)
         subprocess.run(
-            ["docker-compose", "down", "-v", "-t", "1"], cwd=folder, env=environment, capture_output=True, check=False
+            ["docker", "compose", "down", "-v", "-t", "1"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            check=False,
         )
 
 
@@ -99,10 +104,9 @@ def test_from_a_compose_file_to_a_planned_trial_by_the_page_alone(newcomer: Newc
     assert IMAGE_OF_THE_PAGE in compose
     (newcomer.folder / "models").mkdir()
     newcomer.push(OLD)
-    text = f'version: "2.4"\n{compose}'.replace(IMAGE_OF_THE_PAGE, f"{newcomer.repository}:{OLD}")
+    text = compose.replace(IMAGE_OF_THE_PAGE, f"{newcomer.repository}:{OLD}")
     (newcomer.folder / "compose.yaml").write_text(text)
-    (newcomer.folder / "docker-compose.yml").symlink_to("compose.yaml")
-    newcomer.types("docker-compose up -d")
+    newcomer.types("docker compose up -d")
 
     init, check, look, switch_on, plan = blocks("sh")
     newcomer.types(init)

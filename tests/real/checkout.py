@@ -10,17 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.places import CHECKOUT
+from tests.real.compose import with_compose
 from tests.real.docker import PrivateDaemon
 
 _SOCKET = "/var/run/docker.sock"
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", "__pycache__", "tests", "dist", "build")
-_DOCKER = """#!/bin/sh
-# Compose 2 is `docker compose` and sees by itself that nobody is at a terminal; Debian's Compose wants to be told
-[ "$1" = compose ] || exec {docker} "$@"
-shift
-[ "$1" = exec ] && {{ shift; set -- exec -T "$@"; }}
-exec docker-compose "$@"
-"""
 _NANO = '#!/bin/sh\nexec cp {edited} "$1"\n'
 
 
@@ -39,22 +33,16 @@ class Checkout:
     def __post_init__(self) -> None:
         programs = self.folder.parent / "bin"
         programs.mkdir()
-        for name, text in {
-            "docker": _DOCKER.format(docker=shutil.which("docker")),
-            "nano": _NANO.format(edited=shlex.quote(str(self.edited))),
-        }.items():
-            (programs / name).write_text(text)
-            (programs / name).chmod(0o755)
+        (programs / "nano").write_text(_NANO.format(edited=shlex.quote(str(self.edited))))
+        (programs / "nano").chmod(0o755)
         shutil.copytree(CHECKOUT, self.folder, ignore=_LEFT_OUT)
         compose = self.folder / "compose.yaml"
         compose.write_text(self._with_paths_of_this_machine(compose.read_text()))
         self.environment |= {
             **self.engine.environment,
+            **with_compose(self.folder.parent),
             "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(self.folder.parent),
             "LANG": "C.UTF-8",
-            "COMPOSE_FILE": "compose.yaml",
-            "COMPOSE_DOCKER_CLI_BUILD": "0",  # the engine's own builder: the others look for the base in a registry
         }
 
     def run(self, script: str, seconds: float = 300) -> str:
@@ -84,7 +72,6 @@ class Checkout:
             f"source: {_SOCKET}": f"source: {self._socket}",
             "source: /etc/nv_tegra_release": f"source: {self.root}/etc/nv_tegra_release",
             "source: /sys/firmware/devicetree/base": f"source: {self.root}/proc/device-tree",
-            ", bind: {create_host_path: false}": "",  # Debian's Compose does not know it yet
         }
         for there, here in replaced.items():
             assert there in text, there

@@ -1,4 +1,4 @@
-"""A compose file of ours, brought up by Debian's docker-compose on the private engine, and taken down again."""
+"""Compose 2, Debian 13's, as a plugin of the Docker CLI; what is brought up by it is taken down again."""
 
 import os
 import subprocess
@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING
 
 import yaml  # type: ignore[import-untyped]
 
+from tests.real.debian import unpacked
 from tests.real.docker import PrivateDaemon
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+
+_PLUGIN = "usr/libexec/docker/cli-plugins/docker-compose"
+
+
+def with_compose(home: Path) -> dict[str, str]:
+    """Give somebody's home `docker compose`, and return what their shell needs for it. Raises CannotRunHere."""
+    plugin = home / ".docker" / "cli-plugins" / "docker-compose"
+    if not plugin.is_symlink():
+        plugin.parent.mkdir(parents=True)
+        plugin.symlink_to(unpacked("docker-compose") / _PLUGIN)
+    return {"HOME": str(home), "DOCKER_CONFIG": str(home / ".docker")}
 
 
 @contextmanager
@@ -23,8 +35,8 @@ def brought_up(engine: PrivateDaemon, file: Path, **variables: str) -> "Iterator
     service["ports"] = [f"127.0.0.1:0:{port.rpartition(':')[2]}" for port in service["ports"]]
     moved = file.with_name("moved.yaml")
     moved.write_text(yaml.safe_dump(table))
-    command = ["docker-compose", "-p", "kit", "-f", str(moved)]
-    environment = {**os.environ, "DOCKER_HOST": engine.url, **variables}
+    command = ["docker", "compose", "-p", "kit", "-f", str(moved)]
+    environment = {**os.environ, **with_compose(file.parent), **engine.environment, **variables}
     try:
         done = subprocess.run([*command, "up", "-d"], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
