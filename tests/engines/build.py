@@ -1,19 +1,17 @@
 """What the slow tier runs on, built once into the cache: packages of vLLM for the CPU and of llama.cpp, the models, and
 the wheels of the watcher's own image."""
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.places import CACHE, CHECKOUT
 from tests.real.docker import CannotRunHere
+from tests.real.kept import once
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
@@ -23,6 +21,10 @@ PACKAGES = (HERE / "shim", HERE / "plugin")
 MODEL = HERE / "model"
 PYTHON = "3.11"
 """The base image's Python (Debian 12): it runs the packages that this machine's Python of that version installed."""
+IMAGE_PYTHON = "3.13"
+"""The Python of the watcher's own image."""
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_MANYLINUX = ("manylinux2014", "manylinux_2_17", "manylinux_2_28")
 _TAIL = 1500
 
 
@@ -39,48 +41,49 @@ def engine_build() -> EngineBuild:
     """Return packages and model, built on first use (minutes, 3.4 GB). Raises CannotRunHere with what is missing."""
     environment = _environment()
     python = environment / "bin" / "python"
-    _once(environment / ".own" / _content_of(*PACKAGES), lambda stamp: _install_own(python, stamp))
+    once(environment / ".own" / _content_of(*PACKAGES), lambda stamp: _install_own(python, stamp))
     return EngineBuild(python, environment / "lib" / f"python{PYTHON}" / "site-packages", _model(python))
 
 
 def llama_packages() -> Path:
     """Return the folder with llama.cpp's packages, filled on first use (10 s, 110 MB). Raises CannotRunHere."""
     folder = CACHE / "engines" / f"llama-{_content_of(LLAMA_REQUIREMENTS)}"
-    _once(folder, _install_llama)
+    once(folder, _install_llama)
     return folder
 
 
-def image_wheels() -> Path:
+def image_wheels(architecture: str) -> Path:
     """Return the folder with the wheels that the Dockerfile installs (22 MB). Raises CannotRunHere."""
-    folder = CACHE / f"wheels-{_content_of(*IMAGE_REQUIREMENTS)}"
-    _once(folder, _download)
+    folder = CACHE / f"wheels-{IMAGE_PYTHON}-{architecture}-{_content_of(*IMAGE_REQUIREMENTS)}"
+    once(folder, lambda folder: _download(folder, _MACHINES[architecture]))
     return folder
 
 
 def _install_llama(folder: Path) -> None:
-    _pip("install", "--target", str(folder), "-r", str(LLAMA_REQUIREMENTS))
+    _pip("install", PYTHON, "--target", str(folder), "-r", str(LLAMA_REQUIREMENTS))
 
 
-def _download(folder: Path) -> None:
+def _download(folder: Path, machine: str) -> None:
+    platforms = [f"--platform={platform}_{machine}" for platform in _MANYLINUX]
     for locked in IMAGE_REQUIREMENTS:
-        _pip("download", "--require-hashes", "--dest", str(folder), "-r", str(locked))
+        _pip("download", IMAGE_PYTHON, *platforms, "--require-hashes", "--dest", str(folder), "-r", str(locked))
 
 
-def _pip(command: str, *arguments: str) -> None:
-    """Let pip choose for the base image's Python, whichever runs here."""
+def _pip(command: str, version: str, *arguments: str) -> None:
+    """Let pip choose for an image's Python, whichever runs here."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", command, "--quiet", "--no-cache-dir")
-    _run(*pip, "--no-deps", "--only-binary=:all:", "--python-version", PYTHON, *arguments)
+    _run(*pip, "--no-deps", "--only-binary=:all:", "--python-version", version, *arguments)
 
 
 def _environment() -> Path:
     environment = CACHE / "engines" / f"vllm-{_content_of(REQUIREMENTS)}"
-    _once(environment, _install)
+    once(environment, _install)
     return environment
 
 
 def _model(python: Path) -> Path:
     model = CACHE / "engines" / f"model-{_content_of(MODEL)}"
-    _once(model, lambda folder: _run(str(python), str(MODEL / "train.py"), str(folder)))
+    once(model, lambda folder: _run(str(python), str(MODEL / "train.py"), str(folder)))
     return model
 
 
@@ -106,27 +109,6 @@ def _base_python() -> str:
     if found is None:
         raise CannotRunHere(f"not installed: python{PYTHON}, the version in the base image")
     return found
-
-
-def _once(folder: Path, build: Callable[[Path], None]) -> None:
-    """Build the folder unless an earlier build of it came to its end; processes wait for each other."""
-    with _locked():
-        done = folder.parent / f"{folder.name}.done"
-        if done.exists() and folder.exists():
-            return
-        done.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        build(folder)
-        done.touch()
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    lock = CACHE / "engines" / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _content_of(*places: Path) -> str:

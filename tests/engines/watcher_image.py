@@ -4,19 +4,27 @@ from typing import TYPE_CHECKING
 
 from tests.engines.build import image_wheels
 from tests.real.base_image import build_image, python_image
+from tests.real.emulation import HERE
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 PYTHON_IMAGE = "local/python:3"
 _WHEELS = "/opt/wheels"
-_PIP = f"[global]\nno-index = true\nfind-links = {_WHEELS}\nbreak-system-packages = true\n"
+_PIP = f"""[global]
+no-index = true
+find-links = {_WHEELS}
+# Debian's pip shall install beside Debian's packages, and leave alone those of them that pip itself came with
+break-system-packages = true
+ignore-installed = true
+"""
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def watcher_base(client: "DockerClient") -> str:
+def watcher_base(client: "DockerClient", architecture: str = HERE) -> str:
     """Make what stands for `python:3.13-slim` and return its tag; pip installs in it without an index."""
-    files = {f"{_WHEELS}/{wheel.name}": (wheel.read_bytes(), 0o644) for wheel in image_wheels().iterdir()}
+    wheels = image_wheels(architecture).iterdir()
+    files = {f"{_WHEELS}/{wheel.name}": (wheel.read_bytes(), 0o644) for wheel in wheels}
     files["/etc/pip.conf"] = (_PIP.encode(), 0o644)
-    build_image(client, PYTHON_IMAGE, files, {"Env": [_PATH]}, python_image(client))
+    build_image(client, PYTHON_IMAGE, files, {"Env": [_PATH]}, python_image(client, architecture))
     return PYTHON_IMAGE

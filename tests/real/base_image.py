@@ -1,58 +1,66 @@
-"""Small Debians with Python in Docker images, made without a registry: debootstrap once, then import."""
+"""Small Debians with Python in Docker images, made without a registry: debootstrap once, then load."""
 
 import fcntl
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.places import CACHE
+from tests.real.debian import BOOKWORM, TRIXIE, mirror
 from tests.real.docker import CACHED, CannotRunHere, unmount_below
+from tests.real.emulation import HERE, emulated
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 BASE = "watcher-test/base:1"
-SUITE = "bookworm"
 SYSTEMD = "watcher-test/systemd:1"
-PYTHON = "watcher-test/python:1"
 _PYTHON = "python3-minimal,libpython3-stdlib,ca-certificates"
-_PACKAGES = {
-    BASE: f"{_PYTHON},libgomp1,libnuma1",
-    SYSTEMD: f"{_PYTHON},systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd",
-    PYTHON: "python3,python3-venv,python3-pip,python-is-python3,ca-certificates",
-}
 _CONTENT = "watcher-test.content"
+
+
+@dataclass(frozen=True)
+class _Debian:
+    """A release of Debian with packages, for an architecture in Debian's (and Docker's) words."""
+
+    name: str
+    suite: str
+    packages: str
+    architecture: str = HERE
 
 
 def base_image(client: "DockerClient") -> str:
     """Return the tag of the base image, made on first use. Raises CannotRunHere with what is missing."""
-    return _debian(client, BASE)
+    return _image(client, _Debian(BASE, BOOKWORM, f"{_PYTHON},libgomp1,libnuma1"))
 
 
 def systemd_image(client: "DockerClient") -> str:
     """Return the tag of an image whose /sbin/init is systemd, made on first use. Raises CannotRunHere."""
-    return _debian(client, SYSTEMD)
+    systemd = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd"
+    return _image(client, _Debian(SYSTEMD, BOOKWORM, f"{_PYTHON},{systemd}"))
 
 
-def python_image(client: "DockerClient") -> str:
-    """Return the tag of an image with python, its venv and pip, made on first use. Raises CannotRunHere."""
-    return _debian(client, PYTHON)
+def python_image(client: "DockerClient", architecture: str = HERE) -> str:
+    """Return the tag of an image with Python 3.13, its venv and pip, made on first use. Raises CannotRunHere."""
+    packages = "python3,python3-venv,python3-pip,python-is-python3,ca-certificates"
+    return _image(client, _Debian(f"watcher-test/python-3.13-{architecture}:1", TRIXIE, packages, architecture))
 
 
-def _debian(client: "DockerClient", name: str) -> str:
-    if not client.images.list(name=name):
-        repository, _, tag = name.partition(":")
-        client.api.import_image_from_file(
-            str(_root_archive(name)), repository=repository, tag=tag, changes=[f"LABEL {CACHED}=1", 'CMD ["/bin/sh"]']
-        )
-    return name
+def _image(client: "DockerClient", debian: _Debian) -> str:
+    if not client.images.list(name=debian.name):
+        with _archive_of_image(debian) as archive, archive.open("rb") as opened:
+            client.images.load(opened)
+    return debian.name
 
 
 def build_image(
@@ -112,26 +120,50 @@ def _split(tag: str) -> tuple[str, str]:
     return repository, name
 
 
-def _root_archive(name: str) -> Path:
+@contextmanager
+def _archive_of_image(debian: _Debian) -> Iterator[Path]:
+    """Lend an archive as `docker load` takes it; `docker import` could not say for which architecture it is."""
+    root = _root_archive(debian)
+    with root.open("rb") as opened:
+        layer = hashlib.file_digest(opened, "sha256").hexdigest()
+    config = {
+        "architecture": debian.architecture,
+        "os": "linux",
+        "config": {"Cmd": ["/bin/sh"], "Labels": {CACHED: "1"}},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}"]},
+        "history": [{"created_by": "debootstrap"}],
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [debian.name], "Layers": ["layer.tar"]}]
+    described = {"config.json": config, "manifest.json": manifest}
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        packed = Path(folder) / "image.tar"
+        packed.write_bytes(_tar({name: (json.dumps(part).encode(), 0o644) for name, part in described.items()}))
+        with tarfile.open(packed, "a") as archive:
+            archive.add(root, "layer.tar")
+        yield packed
+
+
+def _root_archive(debian: _Debian) -> Path:
     """Return the packed root file system, made once per checkout."""
-    archive = CACHE / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
+    archive = CACHE / f"{debian.name.rpartition('/')[2].replace(':', '-')}.tar"
     CACHE.mkdir(parents=True, exist_ok=True)
     with archive.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.exists():
-            _make_archive(archive, _PACKAGES[name])
+            _make_archive(archive, debian)
     return archive
 
 
-def _make_archive(archive: Path, packages: str) -> None:
+def _make_archive(archive: Path, debian: _Debian) -> None:
     if os.geteuid() != 0:
         raise CannotRunHere("making the base image needs root (debootstrap)")
     program = shutil.which("debootstrap", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if program is None:
         raise CannotRunHere("not installed: debootstrap (Debian: apt-get install debootstrap)")
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder, emulated(debian.architecture):
         root = Path(folder) / "root"
-        command = [program, "--variant=minbase", f"--include={packages}", SUITE, str(root), *_mirror()]
+        chosen = (f"--arch={debian.architecture}", "--variant=minbase", f"--include={debian.packages}")
+        command = [program, *chosen, debian.suite, str(root), *filter(None, [mirror()])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         unmount_below(root)  # on a busy machine debootstrap gives up on its own /proc, and ends well all the same
         if done.returncode != 0:
@@ -141,13 +173,3 @@ def _make_archive(archive: Path, packages: str) -> None:
         packed = Path(folder) / "base.tar"
         subprocess.run(["tar", "-C", str(root), "-cf", str(packed), "."], check=True)
         packed.rename(archive)
-
-
-def _mirror() -> list[str]:
-    """Return the mirror that this machine's apt uses for the suite; none leaves debootstrap its default."""
-    try:
-        asked = ["apt-get", "indextargets", "Created-By: Packages", "--format", "$(RELEASE) $(REPO_URI)"]
-        lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    except FileNotFoundError:
-        return []
-    return next(([line.split()[1]] for line in lines if line.split()[0] == SUITE), [])
