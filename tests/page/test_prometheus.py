@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.page.examples import FIXED, NOTHING, OWED, YEAR
-from tests.page.test_monitoring import FOLDER, WRITTEN
+from tests.page.test_monitoring import FOLDER, WRITTEN, asked
 from tests.page.test_serve import served, within
 from tests.places import CHECKOUT
 from tests.real.checkout import block_after
@@ -140,6 +140,14 @@ def test_a_prometheus_that_is_set_up_by_the_docs_reads_every_metric_and_evaluate
         within(60, lambda: {health for health, _ in evaluated().values()} == {"ok"})
         within(60, lambda: evaluated()["WatcherServiceDown"][1] == "pending")
         assert evaluated()["WatcherSilent"][1] == "inactive"
+
+
+def test_each_panel_of_the_dashboard_shows_something(configured: Path) -> None:
+    panels = [text.replace("$instance", ".*") for where, text in asked() if where == "dashboard" and "$" in text]
+    assert len(panels) >= 15
+    with running_prometheus(configured) as prometheus:
+        within(60, lambda: prometheus.values("count_over_time(watcher_written_timestamp_seconds[1h]) > 1") != [])
+        assert [text for text in panels if not prometheus.values(text)] == []
 
 
 def test_without_its_token_it_gets_nothing(configured: Path) -> None:
