@@ -63,6 +63,14 @@ def waits(one: Candidate, *others: Candidate, trials: tuple[Trial, ...] = (), ru
     return planned[one.fingerprint].waiting_for
 
 
+def test_a_wheel_that_two_indexes_show_is_one_candidate_and_due() -> None:
+    shown = [(index(path), wheel("2.15.0")) for path in ("jp6/cu126", "jp6/cu128", "sbsa/cu130")]
+    for order in (shown, shown[::-1]):
+        (one,) = overlays(order, [IMAGE], [], vllm(), "torch", orin())
+        assert one.compatible, "one of the indexes is for another CUDA"
+        assert due(one) == replace(one, due=True)
+
+
 def test_a_new_wheel_lies_over_the_newest_image_and_is_named_by_the_content_of_both() -> None:
     (one,) = laid(wheel("2.14.0"))
     assert one.compatible

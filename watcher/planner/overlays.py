@@ -1,6 +1,7 @@
 """Wheels laid over images: a new build of the bug's component can be probed here before any image holds it. Pure."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -51,7 +52,16 @@ def overlays(
         for source, known in by_source.values()
         for wheel in _chosen(source, wheels_of(component, known), python)
     )
-    return tuple(one for one in laid if one.compatible or not one.baseline)
+    return _by_content(one for one in laid if one.compatible or not one.baseline)
+
+
+def _by_content(laid: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return one for each content: several indexes may show the same file, and it is tried from one that fits."""
+    found: dict[str, Candidate] = {}
+    for one in laid:
+        if one.fingerprint not in found or one.compatible > found[one.fingerprint].compatible:
+            found[one.fingerprint] = one
+    return tuple(found.values())
 
 
 def python_of(image: Candidate, statics: Iterable[StaticRecord]) -> str | None:
@@ -104,7 +114,10 @@ def _chosen(source: WheelSource, known: Iterable[KnownFact], python: str | None)
         version = public(wheel.fact.version)
         if version and wheel.fact.digest and not wheel.fact.yanked and _is_heard(source, wheel):
             by_version.setdefault(version, []).append(wheel)
-    standing = [max(wheels, key=lambda one: _rank(one, python)) for wheels in by_version.values()]
+    standing = [
+        wheels[0] if len(wheels) == 1 else max(wheels, key=lambda one: _rank(one, python))  # a rank takes long
+        for wheels in by_version.values()
+    ]
     standing.sort(key=lambda one: pep440_key(one.fact.version), reverse=True)
     newest_before = next((one for one in standing if one.baseline), None)
     return [one for one in standing if not one.baseline or one is newest_before]
@@ -151,7 +164,9 @@ def _cuda_reason(image: Candidate, source: WheelSource, name: str) -> str | None
     return f"needs CUDA {wanted.major}; {image.image} brings CUDA {there.major}"
 
 
+@lru_cache(maxsize=8)
 def _tags(name: str) -> frozenset[Tag]:
+    """Return what a file name is built for; it is asked several times in a row, and takes long."""
     try:
         return parse_wheel_filename(name)[3]
     except (InvalidWheelFilename, InvalidVersion):
