@@ -1,7 +1,7 @@
 """The database of a watcher that ran for years: 10⁵ facts of 62 sources, 10⁴ trials, and what was told of them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from watcher.config.load import read_presets
 from watcher.demo.world import sources_toml
 from watcher.model.device import DeviceState
 from watcher.model.facts import Event, EventKind, Fact, FactKind, KnownFact, SourceState, Traffic
@@ -32,6 +33,7 @@ from watcher.store import facts as fact_store
 from watcher.store import outbox, statics, trials
 from watcher.store.database import Transaction, open_store
 from watcher.store.tables import journal
+from watcher.verdict.signatures import VERSION
 
 YEARS = timedelta(days=4 * 365)
 _STATES = (("36.4.3", "540.3.0"), ("36.4.4", "540.4.0"), ("36.5.0", "540.5.0"))
@@ -44,6 +46,7 @@ _KINDS: tuple[tuple[str, int, float], ...] = (
     ("items", 4, 0.05),
 )
 """Kind, sources of it, its share of the facts."""
+_SETUP = read_presets()["vllm"].setup
 _WAY = (Stage.PREFLIGHT, Stage.PULL, Stage.INSPECT, Stage.PROBE, Stage.DISPLACE, Stage.SETTLE, Stage.START)
 _WAY_BACK = (Stage.READY, Stage.TEARDOWN, Stage.RESTORE, Stage.DONE)
 
@@ -65,11 +68,17 @@ class History:
     seed: int = 1
 
 
-def configuration(history: History) -> str:
-    """Return the text of a config.toml whose sources are those of the history."""
+def configuration(history: History, served: Mapping[str, str] | None = None) -> str:
+    """Return the text of a config.toml whose sources are those of the history.
+
+    Where `served` is given, they are asked at the addresses that it names for them; the others are switched off.
+    """
     l4t, driver = _STATES[-1]
     device = f'[device]\nname = "orin"\ndocker = "none"\nl4t = "{l4t}"\ndriver = "{driver}"\n'
     tables = [_table(kind, number) for kind, sources, _ in _KINDS for number in range(sources)]
+    if served is not None:
+        asked = {name: {"url": url} for name, url in served.items()}
+        tables = [table | asked.get(str(table["name"]), {"enabled": False}) for table in tables]
     return f'[store]\ndata_dir = "data"\n\n{device}\n{sources_toml(tables)}'
 
 
@@ -104,6 +113,11 @@ def _table(kind: str, number: int) -> dict[str, object]:
             return {"name": name, "kind": "github-releases", "repo": repo, "api_url": at}
         case _:
             return {"name": name, "kind": "feed", "url": f"{at}/{number}.atom"}
+
+
+def _setup_at(begun: datetime) -> str:
+    """Return the setup of a trial: every other had the one of now, as if a person changed it to and fro."""
+    return _SETUP if begun.microsecond % 2 else "0123456789ab"
 
 
 def _engine(number: int) -> str:
@@ -264,7 +278,7 @@ class _Past:
         state, draw = DeviceState(l4t, driver, f"boot-{int(share * 200)}"), self.random.random
         ended = begun + timedelta(minutes=7)
         outcome = self.random.choices(tuple(Outcome), (70, 12, 15, 3))[0]
-        trial = Trial(candidate, state, "cuda-allocator", begun, 0, ended, Stage.DONE, outcome, setup="0123456789ab")
+        trial = Trial(candidate, state, "cuda-allocator", begun, 0, ended, Stage.DONE, outcome, setup=_setup_at(begun))
         if outcome is not Outcome.VERDICT:
             return replace(trial, failed_stage=Stage.PREFLIGHT, reason="0.4 GB free, 8.0 GB needed")
         works = self.history.works and share > 0.9 and draw() < 0.5
@@ -290,7 +304,7 @@ class _Past:
             "acceptance": figures if works else None,
             "displaced": ("container:zoe-ollama",),
             "away_seconds": 212.5,
-            "signatures": "abc",
+            "signatures": VERSION,
             "probe": ProbeReading(bug, True, "clean", "2.14.0", "/usr/lib/libc10_cuda.so", "said"),
         }
 

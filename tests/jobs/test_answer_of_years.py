@@ -1,6 +1,6 @@
 """Of years of facts and trials few are read for an answer, and it is the same as of all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,12 @@ from tests.clocks import SteppingClock
 from watcher.answer import stand
 from watcher.app import open_means
 from watcher.config.load import load_settings
-from watcher.jobs.health import stale_now, stale_sources
+from watcher.jobs.health import rhythm_of, stale_now
 from watcher.jobs.means import Means
 from watcher.jobs.plan import GONE, answer_now
 from watcher.model.answer import Answer
+from watcher.model.facts import KnownFact, SourceState
+from watcher.planner.health import Stale, staleness
 from watcher.ports import Lines
 from watcher.store import candidates, facts, statics, trials
 
@@ -32,11 +34,27 @@ def years(folder: Path, history: History) -> Iterator[Means]:
         yield means
 
 
+def stale_of_all(
+    means: Means, states: Mapping[str, SourceState], known: Iterable[tuple[str, KnownFact]]
+) -> dict[str, Stale]:
+    """Return which sources are stale where every fact is read."""
+    shown: dict[str, list[KnownFact]] = {}
+    for name, fact in known:
+        shown.setdefault(name, []).append(fact)
+    found = {
+        one.name: staleness(
+            one, states.get(one.name), shown.get(one.name, ()), rhythm_of(means, one), means.clock.now()
+        )
+        for one in means.settings.sources
+    }
+    return {name: stale for name, stale in found.items() if stale is not None}
+
+
 def answer_of_all(means: Means) -> Answer:
     """Return what is said where every fact and every trial is read."""
     with means.store.reading() as tx:
         known = facts.all_facts(tx)
-        stale = stale_sources(means, facts.source_states(tx), known)
+        stale = stale_of_all(means, facts.source_states(tx), known)
         return stand(
             device=means.device(),
             bug=means.settings.bug,
@@ -73,7 +91,7 @@ def test_which_sources_are_stale_is_told_from_few_facts(tmp_path: Path, seed: in
             found = []
             for days in (0, 40, 60, 100, 200):
                 clock.time = NOW - timedelta(days=days)
-                expected = stale_sources(means, states, known)
+                expected = stale_of_all(means, states, known)
                 assert stale_now(means, tx, states) == expected
                 found.append(sum(not one.is_unseen for one in expected.values()))
         assert found[0] > 0

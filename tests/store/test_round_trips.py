@@ -139,7 +139,7 @@ def test_trials_and_their_candidates(kept: Store, trial: Trial) -> None:
         stored = trials.new_trial(tx, trial)
         assert trials.trial(tx, stored.id) == stored
         assert replace(stored, id=0, candidate=replace(stored.candidate, id=0)) == trial
-        assert trials.candidates(tx) == (stored.candidate,)
+        assert tuple(trials.candidates(tx)) == (stored.candidate,)
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_check(kept: Store) -> None:

@@ -28,7 +28,7 @@ def test_planning_twice_keeps_ids_and_adds_nothing(store: Store) -> None:
         first = trials.upsert_candidates(tx, found)
         again = trials.upsert_candidates(tx, tuple(reversed(found)))
         assert again == tuple(reversed(first))
-        assert trials.candidates(tx) == first
+        assert tuple(trials.candidates(tx)) == first
     assert [one.id for one in first] == [1, 2]
 
 

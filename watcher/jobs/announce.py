@@ -9,7 +9,7 @@ from watcher.errors import NotifyFailed
 from watcher.host.kept import owed_reports
 from watcher.host.owed import broken_debts, read_debts
 from watcher.jobs.ailing import AILING, ailments
-from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_sources
+from watcher.jobs.health import SOURCE_MOVED, SOURCE_STALE, stale_now
 from watcher.jobs.means import Means
 from watcher.jobs.plan import meanings, rules_of
 from watcher.model.answer import Answer
@@ -148,7 +148,7 @@ def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterat
 
 def _stale_remarks(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:
     if names := dict.fromkeys(_subjects(notices, SOURCE_STALE)):
-        stale = stale_sources(means, fact_store.source_states(tx), fact_store.all_facts(tx))
+        stale = stale_now(means, tx, fact_store.source_states(tx))
         yield from (SourceRemark(name, stale[name].sentence, stale[name].is_unseen) for name in names if name in stale)
 
 

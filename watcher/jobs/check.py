@@ -50,7 +50,7 @@ def look_at(
             pool.submit(poll, config).add_done_callback(arrived.put)
         while len(done) < len(chosen):
             for kept in keep_looks(means, _next_group(arrived), states, holds):
-                spent = reader.read_new(kept.config, kept.shown)
+                spent = Traffic() if kept.look.error else reader.read_new(kept.config)
                 done.append(replace(kept, look=replace(kept.look, traffic=_added(kept.look.traffic, spent))))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # who is asked to end waits for no upstream

@@ -1,6 +1,6 @@
 """How the sources do: which are stale, and what is to be told of that. A source that moved is told, too."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from watcher.config.sources import SourceConfig
@@ -24,23 +24,11 @@ def rhythm_of(means: Means, config: SourceConfig) -> timedelta:
     return config.every or means.settings.schedule.every
 
 
-def stale_sources(
-    means: Means, states: Mapping[str, SourceState], facts: Iterable[tuple[str, KnownFact]]
-) -> dict[str, Stale]:
-    """Return the configured sources that are stale now, by name, in the order of the configuration."""
-    known: dict[str, list[KnownFact]] = {}
-    for name, fact in facts:
-        known.setdefault(name, []).append(fact)
-    now = means.clock.now()
-    found = {
-        one.name: staleness(one, states.get(one.name), known.get(one.name, ()), rhythm_of(means, one), now)
-        for one in means.settings.sources
-    }
-    return {name: stale for name, stale in found.items() if stale is not None}
-
-
 def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) -> dict[str, Stale]:
-    """Return what `stale_sources` does of all facts; of a source that had news lately none is read."""
+    """Return the configured sources that are stale now, by name, in the order of the configuration.
+
+    Of a source that had news lately no fact is read.
+    """
     now = means.clock.now()
     known = _telling(tx, [one for one in means.settings.sources if one.enabled], now - QUIET_AT_LEAST)
     found = {
@@ -68,7 +56,7 @@ def _last(lasts: Mapping[str, Last], config: SourceConfig) -> datetime | None:
     return last.of_all if config.prereleases else last.of_final
 
 
-def note_stale(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> None:
+def note_stale(means: Means) -> None:
     """Put into the outbox, once, which source went stale under our eyes.
 
     One that could not be read is trouble, after its failure was told; one that went quiet is news. What was quiet
@@ -76,7 +64,7 @@ def note_stale(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> None:
     """
     with means.store.transaction() as tx:
         states = fact_store.source_states(tx)
-        for name, stale in stale_sources(means, states, facts).items():
+        for name, stale in stale_now(means, tx, states).items():
             state, since = states[name], stale.since.isoformat()
             if stale.is_unseen and state.failures >= TOLD_AFTER:
                 key = _unseen_key(name, stale.since)

@@ -38,12 +38,11 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A look that is stored, with the events it made; `shown` are the source's facts, none where it failed."""
+    """A look that is stored, with the events it made."""
 
     config: SourceConfig
     look: Look
     events: tuple[Event, ...] = ()
-    shown: tuple[KnownFact, ...] = ()
 
 
 def keep_looks(
@@ -104,7 +103,7 @@ def _keep(tx: Transaction, means: Means, polled: Polled, state: SourceState | No
     before = state or SourceState(config.name, config.kind)
     if polled.poll is None:
         return _failed(tx, means, polled, before, polled.error)
-    known = fact_store.known_facts(tx, config.name)
+    known = _compared_with(tx, config, polled.poll)
     is_baseline = before.baseline_at is None
     try:
         news = changes(
@@ -119,17 +118,23 @@ def _keep(tx: Transaction, means: Means, polled: Polled, state: SourceState | No
         )
     except SourceError as error:
         return _failed(tx, means, polled, before, error)
-    shown = tuple((known | {fact.fact.key: fact for fact in news.facts}).values())
     after = _looked(before, polled, now, changed=bool(news.events))
     if polled.poll.facts is not None:
-        last = newest(config, shown)
+        last = newest(config, (known | {fact.fact.key: fact for fact in news.facts}).values())
         after = replace(after, newest=called(last.fact), newest_at=appeared_at(last)) if last else after
     events = fact_store.save_look(tx, after, news.facts, news.events)
     _note(tx, before, after, events, now)
     is_first = is_baseline or (polled.poll.is_fresh and not events)
     outcome = LookOutcome.BASELINE if is_first else LookOutcome.CHANGED if events else LookOutcome.UNCHANGED
-    count = sum(not fact.withdrawn for fact in shown)
-    return Kept(config, Look(config.name, config.kind, outcome, count, polled.traffic), events, shown)
+    count = fact_store.count_of(tx, config.name)
+    return Kept(config, Look(config.name, config.kind, outcome, count, polled.traffic), events)
+
+
+def _compared_with(tx: Transaction, config: SourceConfig, poll: Poll) -> dict[str, KnownFact]:
+    """Return what a look can change: where the upstream says "unchanged", only what it did not show before."""
+    if poll.facts is None and not poll.is_fresh:
+        return fact_store.missed_facts(tx, config.name)
+    return fact_store.known_facts(tx, config.name)
 
 
 def _note(tx: Transaction, before: SourceState, after: SourceState, events: Sequence[Event], now: datetime) -> None:

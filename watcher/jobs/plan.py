@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watcher.answer import open_ledger, stand
-from watcher.config.sources import SourceConfig
+from watcher.config.sources import SourceConfig, WheelSource
 from watcher.jobs.health import stale_now
 from watcher.jobs.means import Means
 from watcher.model.answer import Answer
 from watcher.model.device import DeviceFacts
-from watcher.model.facts import Event, KnownFact
+from watcher.model.facts import Event, FactKind, KnownFact
 from watcher.model.notice import NoticeKind
 from watcher.model.trial import Candidate, Trial
 from watcher.model.verdict import StaticRecord
@@ -26,13 +26,13 @@ from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import outbox, statics, trials
 from watcher.store.database import Transaction
-from watcher.store.telling import candidates_of, telling_facts, telling_trials, wheels_of_version
+from watcher.store.planning import image_facts, planning_trials, wheel_facts, wheel_trials
+from watcher.store.telling import Facts, candidates_of, telling_facts, telling_trials, wheels_of_version
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
 QUARANTINE_CLEARED_AT = "quarantine-cleared-at"
 """When somebody last found nothing wrong on our side: what failed before that counts no more."""
-Facts = tuple[tuple[str, KnownFact], ...]
 GONE = "no source shows it any more"
 REPLACED = "another wheel or another image is the newest now"
 
@@ -42,13 +42,11 @@ class Plan:
     """Every candidate as it stands now, newest first, and which of them this planning changed.
 
     `starts` is the next automatic trial that displaces something, and when, if nothing else happens.
-    `facts` are those it was made from, beside their sources' names: to read them takes as long as all else of a check.
     """
 
     candidates: tuple[Candidate, ...]
     changed: tuple[Candidate, ...]
     rules: due.Rules
-    facts: Facts
     starts: tuple[Candidate, datetime] | None = None
 
     @property
@@ -60,19 +58,53 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
     """Derive the candidates from the facts, say which is due, and keep them. Planning twice adds nothing."""
     rules = rules_of(means)
     with means.store.transaction() as tx:
-        before = {(one.engine, one.fingerprint): one for one in candidate_store.candidates(tx)}
-        skipped = {key for key, one in before.items() if one.skipped}
-        facts = fact_store.all_facts(tx)
-        found = _found(means, facts, statics.static_records(tx), device, skipped)
-        marked = [replace(one, skipped=(one.engine, one.fingerprint) in skipped) for one in found]
-        tried, standing = trials.trials(tx), _standing(tx, means, device, asked_now, marked)
-        planned = due.plan(marked, tried, rules, standing)
-        kept = candidate_store.upsert_candidates(tx, (*planned, *_gone(before, planned)))
-        current = kept[: len(planned)]
+        found = _found(tx, means, device)
+        standing = _standing(tx, means, device, asked_now)
+        tried = planning_trials(tx, device.state, standing.setup, rules.engine)
+        current, changed = _keep(tx, due.plan(found, tried, rules, standing))
         starts = due.next_start(current, tried, rules, standing) if rules.displaces else None
-    told = (one for one in kept if not _is_old_wheel(one))
-    changed = tuple(one for one in told if _differs(before.get((one.engine, one.fingerprint)), one))
-    return Plan(current, changed, rules, facts, starts)
+    return Plan(current, changed, rules, starts)
+
+
+def _found(tx: Transaction, means: Means, device: DeviceFacts) -> list[Candidate]:
+    """Return the images that sources show, then the wheels that can be laid over the newest one that fits."""
+    settings, left_out = means.settings, candidate_store.skipped_ones(tx)
+    of_engines = [one.name for one in settings.sources if engine_of(one, settings.engines)]
+    images = candidates(_with_sources(means, image_facts(tx, of_engines)), settings.engines, device)
+    bases = [one for one in images if _content(one) not in left_out]
+    indexes = [one.name for one in settings.sources if isinstance(one, WheelSource)]
+    wheels = _with_sources(means, wheel_facts(tx, indexes, settings.bug.component))
+    read = statics.static_records(tx)
+    laid = overlays(wheels, bases, read, settings.engine, settings.bug.component, device)
+    return [replace(one, skipped=True) if _content(one) in left_out else one for one in (*images, *laid)]
+
+
+def _keep(tx: Transaction, planned: Iterable[Candidate]) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """Write those that do not stand so yet; return the planned ones as stored, and what is news to a person."""
+    current, before, gone = {_content(one): one for one in planned}, {}, []
+    for stored in candidate_store.candidates(tx):
+        now = current.get(content := _content(stored))
+        kept = _as_kept(now, stored) if now else _gone(stored)
+        if kept != stored:
+            before[content] = stored
+        if now:
+            current[content] = kept
+        elif kept != stored:
+            gone.append(kept)
+    fresh = [one for content, one in current.items() if content in before or not one.id]
+    written = candidate_store.upsert_candidates(tx, (*fresh, *gone))
+    current.update((_content(one), one) for one in written[: len(fresh)])
+    changed = (one for one in written if _differs(before.get(_content(one)), one) and not _is_old_wheel(one))
+    return tuple(current.values()), tuple(changed)
+
+
+def _content(one: Candidate) -> tuple[str, str]:
+    return one.engine, one.fingerprint
+
+
+def _as_kept(now: Candidate, stored: Candidate) -> Candidate:
+    """Return a candidate with what outlives every planning."""
+    return replace(now, id=stored.id, first_seen=stored.first_seen or now.first_seen, skipped=stored.skipped)
 
 
 def _is_old_wheel(one: Candidate) -> bool:
@@ -80,25 +112,12 @@ def _is_old_wheel(one: Candidate) -> bool:
     return one.overlay is not None and (one.baseline or one.reasons == (REPLACED,))
 
 
-def _found(
-    means: Means, facts: Facts, read: Sequence[StaticRecord], device: DeviceFacts, skipped: set[tuple[str, str]]
-) -> tuple[Candidate, ...]:
-    """Return the images that sources show, then the wheels that can be laid over the newest one that fits."""
-    settings = means.settings
-    images = candidates(_with_sources(means, facts), settings.engines, device)
-    bases = [one for one in images if (one.engine, one.fingerprint) not in skipped]
-    laid = overlays(_with_sources(means, facts), bases, read, settings.engine, settings.bug.component, device)
-    return (*images, *laid)
-
-
-def _gone(before: Mapping[tuple[str, str], Candidate], planned: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates that no source shows any more, so marked; what a person named by hand has no source."""
-    shown = {(one.engine, one.fingerprint) for one in planned}
-    left = (one for key, one in before.items() if key not in shown and one.source)
-    return [
-        replace(one, compatible=False, reasons=(REPLACED if one.overlay else GONE,), due=False, waiting_for=None)
-        for one in left
-    ]
+def _gone(stored: Candidate) -> Candidate:
+    """Return a candidate that no source shows any more, so marked; what a person named by hand has no source."""
+    if not stored.source:
+        return stored
+    reason = REPLACED if stored.overlay else GONE
+    return replace(stored, compatible=False, reasons=(reason,), due=False, waiting_for=None)
 
 
 def rules_of(means: Means) -> due.Rules:
@@ -115,12 +134,10 @@ def rules_of(means: Means) -> due.Rules:
     )
 
 
-def answer_now(
-    means: Means, device: DeviceFacts, facts: Facts | None = None, stale: Mapping[str, Stale] | None = None
-) -> Answer:
+def answer_now(means: Means, device: DeviceFacts, stale: Mapping[str, Stale] | None = None) -> Answer:
     """Return where the person stands, from what is stored; what no source shows counts by its trials alone.
 
-    `facts` are those of a plan that was just made, `stale` what `stale_now` says; None reads them.
+    `stale` is what `stale_now` says; None reads it.
     """
     settings = means.settings
     with means.store.reading() as tx:
@@ -130,7 +147,7 @@ def answer_now(
             trials=telling_trials(tx, settings.bug.id, settings.engine.id, device.state, (GONE,), LEAVES_MAPPINGS),
             statics=statics.static_records(tx),
         )
-        facts = _telling_facts(tx, means, device, known) if facts is None else facts
+        facts = _telling_facts(tx, means, device, known)
         stale = stale_now(means, tx, fact_store.source_states(tx)) if stale is None else stale
     return stand(
         device=device,
@@ -185,10 +202,12 @@ def meanings(means: Means, device: DeviceFacts, events: Sequence[Event]) -> tupl
     """Return events with what each means for the bug on this device."""
     if not events:
         return ()
+    digests = {one.fact.digest for one in events if one.fact.kind is FactKind.IMAGE and one.fact.digest}
     with means.store.reading() as tx:
-        named = [one for one in candidate_store.candidates(tx) if one.source]
-        known = _Known(named, trials.trials(tx), statics.static_records(tx))
-        ledger = _ledger(means, device, known, fact_store.all_facts(tx))
+        named = candidate_store.images_of(tx, digests)
+        known = _Known(named, wheel_trials(tx, device.state), statics.static_records(tx))
+        facts = telling_facts(tx, {one.engine for one in named}, (), (), ())
+        ledger = _ledger(means, device, known, facts)
     return tuple(replace(event, helps=relevance(event, ledger)) for event in events)
 
 
@@ -197,9 +216,7 @@ def _with_sources(means: Means, facts: Iterable[tuple[str, KnownFact]]) -> Itera
     return ((sources[name], fact) for name, fact in facts if name in sources)
 
 
-def _standing(
-    tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool, found: Iterable[Candidate]
-) -> due.Standing:
+def _standing(tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool) -> due.Standing:
     first = trials.get_meta(tx, FIRST_DEVICE_STATE)
     if first is None:
         trials.set_meta(tx, FIRST_DEVICE_STATE, device.state.key)
@@ -211,23 +228,29 @@ def _standing(
         quarantined=is_quarantined(tx, device.state.boot_id),
         device_changed=first is not None and first != device.state.key,
         check_now=asked_now,
-        announced=_announced(tx, means, device, found),
+        announced=_announced(tx, means, device),
     )
 
 
 def announcement_key(means: Means, device: DeviceFacts, candidate: Candidate) -> str:
     """Return what the keys of a candidate's announcements begin with; what follows is the window that it starts in."""
-    setup = means.settings.engine.setup
-    return f"plan:{candidate.engine}:{candidate.fingerprint}:{setup}:{device.state.key}:"
+    return f"plan:{candidate.engine}:{candidate.fingerprint}{_announced_for(means, device)}"
 
 
-def _announced(
-    tx: Transaction, means: Means, device: DeviceFacts, found: Iterable[Candidate]
-) -> dict[tuple[str, str], datetime]:
-    written = outbox.written(tx, NoticeKind.PLAN)
-    keys = {(one.engine, one.fingerprint): announcement_key(means, device, one) for one in found} if written else {}
-    told = {one: [at for key, at in written if key.startswith(begin)] for one, begin in keys.items()}
-    return {one: min(moments) for one, moments in told.items() if moments}
+def _announced_for(means: Means, device: DeviceFacts) -> str:
+    return f":{means.settings.engine.setup}:{device.state.key}:"
+
+
+def _announced(tx: Transaction, means: Means, device: DeviceFacts) -> dict[tuple[str, str], datetime]:
+    """Return when each candidate, by engine and fingerprint, was first announced for this device and setup."""
+    told: dict[tuple[str, str], datetime] = {}
+    this_ground = _announced_for(means, device)
+    for key, at in outbox.written(tx, NoticeKind.PLAN):
+        content, is_for_this, _ = key.partition(this_ground)
+        engine, _, fingerprint = content.removeprefix("plan:").rpartition(":")
+        if is_for_this:
+            told[engine, fingerprint] = min(at, told.get((engine, fingerprint), at))
+    return told
 
 
 def is_quarantined(tx: Transaction, boot_id: str | None) -> bool:

@@ -18,6 +18,7 @@ from watcher.model.verdict import StaticReading, StaticRecord
 from watcher.planner.inspections import next_wheel, wheels_of
 from watcher.planner.pins import resolved
 from watcher.store import statics
+from watcher.store.planning import wheel_facts
 
 _READ_TIMEOUT = timedelta(minutes=2)
 _MOST_UNREAD = 12
@@ -32,20 +33,28 @@ class WheelReader:
     holds: HostHolds
     _ledger: dict[str, list[StaticRecord]] | None = None
 
-    def read_new(self, config: SourceConfig, known: tuple[KnownFact, ...]) -> Traffic:
+    def read_new(self, config: SourceConfig) -> Traffic:
         """Read what has to be read of a source, keep each result, return what it cost.
 
         What fails is tried again at the next look.
         """
         if not isinstance(config, WheelSource):
             return Traffic()
-        bug = self.means.settings.bug
         fetcher = Fetcher(timeout=_READ_TIMEOUT, allowed_hosts=frozenset(config.allowed_hosts), holds=self.holds)
         fetcher.address(str(config.url))  # the files of an index may stand behind its login
-        for component in (bug.component, *bug.dependents):
-            if wheels := wheels_of(component, known):
+        for component, wheels in self._shown(config.name).items():
+            if wheels:
                 self._read_component(config.name, component, wheels, fetcher)
         return fetcher.traffic
+
+    def _shown(self, source: str) -> dict[str, tuple[KnownFact, ...]]:
+        """Return the wheels that a source shows, of each component that is read."""
+        bug = self.means.settings.bug
+        with self.means.store.reading() as tx:
+            return {
+                component: wheels_of(component, (known for _, known in wheel_facts(tx, [source], component)))
+                for component in (bug.component, *bug.dependents)
+            }
 
     def _read_component(self, source: str, component: str, known: tuple[KnownFact, ...], fetcher: Fetcher) -> None:
         passed_over: set[str] = set()

@@ -52,7 +52,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     looks, events = look_at(means, sources, spread)
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
-    note_stale(means, plan.facts)
+    note_stale(means)
     note_ailing(means)
     if scheduled and may_try:
         foretell(means, device, plan)
@@ -60,7 +60,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
         trials, left_to, interrupted = _tried(means, plan, scheduled) if may_try else ((), None, False)
     except Exception:  # what was written down of the trial is told all the same
         with contextlib.suppress(StoreError):
-            answer = answer_now(means, device, plan.facts)
+            answer = answer_now(means, device)
             announce(means, answer)
             publish(means, answer)
         raise
@@ -70,7 +70,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
         from watcher.jobs.wheels import drop_wheels  # as above
 
         drop_wheels(means, plan.candidates)
-    answer = answer_now(means, device, plan.facts)
+    answer = answer_now(means, device)
     events = meanings(means, device, events)
     failed = announce(means, answer)
     publish(means, answer, started)

@@ -1,6 +1,6 @@
 """What the sources show: facts, events, what is remembered of each source, and what their hosts ask of us."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,12 @@ def known_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
     return {row[0]: _known(row[1:]) for row in found}
 
 
+def missed_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
+    """Return, by key, the facts that the last looks at a source did not show, and that may be there all the same."""
+    is_missed = (facts.c.source == source) & (facts.c.missed > 0) & facts.c.withdrawn.is_(False)
+    return {known.fact.key: known for _, known in facts_where(tx, is_missed)}
+
+
 def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
     """Return every fact with its source's name, in order of source and key."""
     found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).order_by(facts.c.source, facts.c.key))
@@ -48,6 +54,16 @@ def facts_where(
     """Yield the facts for which a condition on the table holds, with their sources' names."""
     found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).where(condition).limit(limit))
     return ((row[0], _known(row[1:])) for row in found.all())
+
+
+def facts_of(
+    tx: Transaction, names: Collection[str], condition: ColumnElement[bool]
+) -> Iterator[tuple[str, KnownFact]]:
+    """Yield the facts of these sources for which a condition holds, with their sources' names, in order of both."""
+    query = select(facts.c.source, *_FACT, *_KNOWN).where(condition).order_by(facts.c.source, facts.c.key)
+    for some in chunks(sorted(names), CHUNK):
+        found = tx.execute(query.where(facts.c.source.in_(some)))
+        yield from ((row[0], _known(row[1:])) for row in found)
 
 
 def baseline_published_since(tx: Transaction, when: datetime, limit: int) -> tuple[tuple[str, Fact], ...]:

@@ -24,7 +24,7 @@ Facts = tuple[tuple[str, KnownFact], ...]
 
 def candidates_of(tx: Transaction, engines: Collection[str]) -> tuple[Candidate, ...]:
     """Return the candidates of these engines that a source showed at some time, in order of id."""
-    return stored_candidates(tx, candidates.c.engine.in_(engines) & (candidates.c.source != ""))
+    return tuple(stored_candidates(tx, candidates.c.engine.in_(engines) & (candidates.c.source != "")))
 
 
 def telling_facts(
