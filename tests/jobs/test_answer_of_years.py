@@ -17,7 +17,7 @@ from watcher.jobs.means import Means
 from watcher.jobs.plan import GONE, answer_now
 from watcher.model.answer import Answer
 from watcher.model.facts import KnownFact, SourceState
-from watcher.planner.health import Stale, staleness
+from watcher.planner.health import Stale, course_of, staleness
 from watcher.ports import Lines
 from watcher.store import candidates, facts, statics, trials
 
@@ -43,7 +43,11 @@ def stale_of_all(
         shown.setdefault(name, []).append(fact)
     found = {
         one.name: staleness(
-            one, states.get(one.name), shown.get(one.name, ()), rhythm_of(means, one), means.clock.now()
+            one,
+            states.get(one.name),
+            course_of(one, shown.get(one.name, ())),
+            rhythm_of(means, one),
+            means.clock.now(),
         )
         for one in means.settings.sources
     }

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from watcher.config.sources import GitHubThreadsConfig, OciTagsConfig
+from watcher.config.sources import GitHubThreadsConfig, OciTagsConfig, SourceConfig
 from watcher.model.facts import Fact, FactKind, KnownFact, SourceState
-from watcher.planner.health import Stale, called, newest, quiet_limit, staleness
+from watcher.planner.health import UNKNOWN, Stale, called, course_of, newest, quiet_limit, staleness
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -29,6 +29,10 @@ def tags(*days_ago: float) -> list[KnownFact]:
     return [tag(f"r36.{number}", days) for number, days in enumerate(days_ago)]
 
 
+def stale_by(source: SourceConfig, known: list[KnownFact], state: SourceState = WELL) -> Stale | None:
+    return staleness(source, state, course_of(source, known), HOUR, NOW)
+
+
 @pytest.mark.parametrize(
     ("every", "ok_ago", "is_stale"),
     [
@@ -43,17 +47,17 @@ def test_not_seen_for_long_is_three_looks_and_at_least_a_day(
     every: timedelta, ok_ago: timedelta, is_stale: bool
 ) -> None:
     state = SourceState("it", "oci-tags", last_look=NOW, last_ok=NOW - ok_ago, failures=3)
-    stale = staleness(config(), state, (), every, NOW)
+    stale = staleness(config(), state, UNKNOWN, every, NOW)
     limit = max(3 * every, DAY)
     assert stale == (Stale(True, NOW - ok_ago, NOW - ok_ago + limit) if is_stale else None)
 
 
 def test_what_was_never_looked_at_or_is_switched_off_is_not_stale() -> None:
     long_ago = SourceState("it", "oci-tags", last_ok=NOW - 90 * DAY)
-    assert staleness(config(), None, (), HOUR, NOW) is None
-    assert staleness(config(), SourceState("it", "oci-tags"), (), HOUR, NOW) is None
-    assert staleness(config(enabled=False), long_ago, (), HOUR, NOW) is None
-    assert staleness(config(), long_ago, (), HOUR, NOW) is not None
+    assert staleness(config(), None, UNKNOWN, HOUR, NOW) is None
+    assert staleness(config(), SourceState("it", "oci-tags"), UNKNOWN, HOUR, NOW) is None
+    assert staleness(config(enabled=False), long_ago, UNKNOWN, HOUR, NOW) is None
+    assert staleness(config(), long_ago, UNKNOWN, HOUR, NOW) is not None
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_what_was_never_looked_at_or_is_switched_off_is_not_stale() -> None:
     ],
 )
 def test_quiet_is_past_the_usual_rhythm(known: list[KnownFact], quiet_since_days: float | None) -> None:
-    stale = staleness(config(include="^r36"), WELL, known, HOUR, NOW)
+    stale = stale_by(config(include="^r36"), known)
     since = None if quiet_since_days is None else NOW - quiet_since_days * DAY
     assert (stale.since if stale else None) == since
     assert stale is None or not stale.is_unseen
@@ -98,28 +102,28 @@ def test_quiet_is_past_the_usual_rhythm(known: list[KnownFact], quiet_since_days
 
 def test_prereleases_are_news_where_they_are_asked_for() -> None:
     known = [tag("r36.1-rc1", 5, prerelease=True), *tags(100, 110, 120)]
-    assert staleness(config(prereleases=True), WELL, known, HOUR, NOW) is None
+    assert stale_by(config(prereleases=True), known) is None
 
 
 @pytest.mark.parametrize(("watched_days", "is_stale"), [(179, False), (181, True)])
 def test_without_any_date_quiet_begins_with_the_first_look(watched_days: int, is_stale: bool) -> None:
     state = SourceState("it", "oci-tags", baseline_at=NOW - watched_days * DAY, last_look=NOW, last_ok=NOW)
     old = [KnownFact(Fact(FactKind.IMAGE, "r36.4.0"), NOW - watched_days * DAY, baseline=True)]
-    stale = staleness(config(), state, old, HOUR, NOW)
+    stale = stale_by(config(), old, state)
     assert (stale is not None) is is_stale
 
 
 def test_what_is_quiet_by_nature_is_not_called_so() -> None:
     threads = GitHubThreadsConfig(name="it", kind="github-threads", threads=("pytorch/pytorch#185240",))
     closed = Fact(FactKind.THREAD, "pytorch/pytorch#185240", "closed", published_at=NOW - 400 * DAY)
-    assert staleness(threads, WELL, [KnownFact(closed, NOW - 400 * DAY)], HOUR, NOW) is None
+    assert stale_by(threads, [KnownFact(closed, NOW - 400 * DAY)]) is None
 
 
 def test_the_sentence_says_since_when_and_where_publishing_went() -> None:
-    quiet = staleness(config(moved_to="ghcr.io/nvidia-ai-iot/vllm"), WELL, tags(566, 571, 580), HOUR, NOW)
+    quiet = stale_by(config(moved_to="ghcr.io/nvidia-ai-iot/vllm"), tags(566, 571, 580))
     assert quiet is not None
     assert quiet.sentence == "nothing new since 2025-05-06; publishing moved to ghcr.io/nvidia-ai-iot/vllm"
-    unseen = staleness(config(), SourceState("it", "oci-tags", last_ok=NOW - 3 * DAY, failures=9), (), HOUR, NOW)
+    unseen = staleness(config(), SourceState("it", "oci-tags", last_ok=NOW - 3 * DAY, failures=9), UNKNOWN, HOUR, NOW)
     assert unseen is not None
     assert unseen.sentence == "not seen since 2026-11-20 12:00 UTC"
 

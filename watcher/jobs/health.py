@@ -5,12 +5,21 @@ from datetime import datetime, timedelta
 
 from watcher.config.sources import SourceConfig
 from watcher.jobs.means import Means
-from watcher.model.facts import KnownFact, SourceState
+from watcher.model.facts import SourceState
 from watcher.model.notice import Notice, NoticeKind
-from watcher.planner.health import HAS_RHYTHM, QUIET_AT_LEAST, Stale, news_stamps, staleness
+from watcher.planner.health import (
+    HAS_RHYTHM,
+    QUIET_AT_LEAST,
+    UNKNOWN,
+    Course,
+    Stale,
+    course_of,
+    news_stamps,
+    staleness,
+)
 from watcher.store import facts as fact_store
 from watcher.store import outbox
-from watcher.store.appearances import Last, dated_facts, days_of, last_appearances
+from watcher.store.appearances import Day, Last, dated_facts, days_of, last_appearances
 from watcher.store.database import Transaction
 
 TOLD_AFTER = 3
@@ -30,25 +39,30 @@ def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) 
     Of a source that had news lately no fact is read.
     """
     now = means.clock.now()
-    known = _telling(tx, [one for one in means.settings.sources if one.enabled], now - QUIET_AT_LEAST)
+    courses = _courses(tx, [one for one in means.settings.sources if one.enabled], now - QUIET_AT_LEAST)
     found = {
-        one.name: staleness(one, states.get(one.name), known.get(one.name, ()), rhythm_of(means, one), now)
+        one.name: staleness(one, states.get(one.name), courses.get(one.name, UNKNOWN), rhythm_of(means, one), now)
         for one in means.settings.sources
     }
     return {name: stale for name, stale in found.items() if stale is not None}
 
 
-def _telling(tx: Transaction, configs: Sequence[SourceConfig], since: datetime) -> dict[str, Sequence[KnownFact]]:
+def _courses(tx: Transaction, configs: Sequence[SourceConfig], since: datetime) -> dict[str, Course]:
     """Return, by source, what tells whether it went quiet: nothing of one that had news since then."""
     lasts = last_appearances(tx, HAS_RHYTHM)
     recent = {one.name for one in configs if (last := _last(lasts, one)) is not None and last >= since}
     filtered = [one for one in configs if one.include or one.exclude]
-    plain = {one.name for one in configs} - {one.name for one in filtered}
-    told: dict[str, Sequence[KnownFact]] = {**days_of(tx, plain - recent, HAS_RHYTHM)}
+    plain = {one.name: one for one in configs if not (one.include or one.exclude or one.name in recent)}
+    courses = {name: _course(plain[name], days) for name, days in days_of(tx, plain, HAS_RHYTHM).items()}
     for one in filtered:
         if one.name not in recent or not news_stamps(one, dated_facts(tx, one.name, since)):
-            told[one.name] = tuple(dated_facts(tx, one.name))
-    return told
+            courses[one.name] = course_of(one, tuple(dated_facts(tx, one.name)))
+    return courses
+
+
+def _course(config: SourceConfig, days: Sequence[Day]) -> Course:
+    stamps = sorted(when for when, is_prerelease in days if when and (config.prereleases or not is_prerelease))
+    return Course({stamp.date(): stamp for stamp in stamps}, publishes=True)
 
 
 def _last(lasts: Mapping[str, Last], config: SourceConfig) -> datetime | None:
@@ -77,7 +91,7 @@ def note_stale(means: Means) -> None:
 def failure_key(means: Means, config: SourceConfig, state: SourceState) -> str:
     """Return the key of the notice of a failure; a source that is unseen for long by then is told of with it."""
     now = means.clock.now()
-    if stale := staleness(config, state, (), rhythm_of(means, config), now):
+    if stale := staleness(config, state, UNKNOWN, rhythm_of(means, config), now):
         return _unseen_key(config.name, stale.since)
     return f"source:{config.name}:failed:{(state.last_ok or now).isoformat()}"
 

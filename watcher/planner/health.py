@@ -1,7 +1,7 @@
 """Which source is stale: not seen for long, or quiet past its usual rhythm. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -43,8 +43,28 @@ class Stale:
         return f"{what}; publishing moved to {self.moved_to}" if self.moved_to else what
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """When news of a source appeared.
+
+    Attributes:
+        days: each with its last stamp, as far as that is known.
+        publishes: it shows what has a rhythm, dated or not.
+    """
+
+    days: Mapping[date, datetime] = field(default_factory=dict)
+    publishes: bool = False
+
+
+UNKNOWN = Course()
+
+
+def course_of(config: SourceConfig, known: Sequence[KnownFact]) -> Course:
+    return Course(news_stamps(config, known), any(one.fact.kind in HAS_RHYTHM for one in known))
+
+
 def staleness(
-    config: SourceConfig, state: SourceState | None, known: Sequence[KnownFact], every: timedelta, now: datetime
+    config: SourceConfig, state: SourceState | None, course: Course, every: timedelta, now: datetime
 ) -> Stale | None:
     """Return why a source is stale, None while it does well, was never seen, or is switched off."""
     if not config.enabled or state is None or state.last_ok is None:
@@ -52,11 +72,10 @@ def staleness(
     limit = max(UNSEEN_LOOKS * every, UNSEEN_AT_LEAST)
     if now - state.last_ok > limit:
         return Stale(True, state.last_ok, state.last_ok + limit, config.moved_to)
-    stamps = news_stamps(config, known)
-    last = max(stamps.values(), default=state.baseline_at if _publishes(known) else None)
+    last = max(course.days.values(), default=state.baseline_at if course.publishes else None)
     if last is None:
         return None
-    limit = quiet_limit(stamps)
+    limit = quiet_limit(course.days)
     return Stale(False, last, last + limit, config.moved_to) if now - last > limit else None
 
 
@@ -110,7 +129,3 @@ def quiet_limit(days: Iterable[date]) -> timedelta:
         return QUIET_WITHOUT_RHYTHM
     usual_gap = median((later - earlier).days for earlier, later in pairwise(known))
     return max(QUIET_AT_LEAST, QUIET_GAPS * timedelta(days=usual_gap))
-
-
-def _publishes(known: Iterable[KnownFact]) -> bool:
-    return any(one.fact.kind in HAS_RHYTHM for one in known)

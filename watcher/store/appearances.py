@@ -24,6 +24,10 @@ class Last:
     of_final: datetime | None
 
 
+Day = tuple[datetime | None, bool]
+"""When the last of a day appeared, and whether it is a pre-release; None where there is no date."""
+
+
 def last_appearances(tx: Transaction, kinds: frozenset[FactKind]) -> dict[str, Last]:
     """Return when something of these kinds appeared last in each source."""
     query = select(sources.c.name, _last(kinds), _last(kinds, is_final=True))
@@ -41,24 +45,20 @@ def dated_facts(tx: Transaction, source: str, since: datetime | None = None) -> 
     """Yield the facts of a source from `since` on (None: all), with nothing but kind, name and when they appeared."""
     query = select(facts.c.kind, facts.c.appeared_at, facts.c.name, facts.c.prerelease).where(facts.c.source == source)
     for kind, when, name, prerelease in tx.execute(query if since is None else query.where(since <= _APPEARED_AT)):
-        yield _light(kind, when, name, prerelease)
+        fact = Fact(kind, name, prerelease=prerelease, published_at=when)
+        yield KnownFact(fact, when or _UNDATED, baseline=when is None)
 
 
-def days_of(tx: Transaction, names: Collection[str], kinds: frozenset[FactKind]) -> dict[str, list[KnownFact]]:
-    """Return, of each of these sources, what appeared last on each day, once final and once not; names are left out.
+def days_of(tx: Transaction, names: Collection[str], kinds: frozenset[FactKind]) -> dict[str, list[Day]]:
+    """Return, of each of these sources, the days on which something of these kinds appeared.
 
-    That serves where all names count alike. What has no date stands for a day, too.
+    That serves where all names count alike.
     """
     last = func.max(_APPEARED_AT, type_=Moment)
-    query = select(facts.c.source, facts.c.kind, last, facts.c.prerelease).where(facts.c.kind.in_(sorted(kinds)))
+    query = select(facts.c.source, last, facts.c.prerelease).where(facts.c.kind.in_(sorted(kinds)))
     query = query.group_by(facts.c.source, func.substr(_APPEARED_AT, 1, 10), facts.c.prerelease)
-    found: dict[str, list[KnownFact]] = {}
+    found: dict[str, list[Day]] = {}
     for some in chunks(sorted(names), CHUNK):
-        for source, kind, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))).all():
-            found.setdefault(source, []).append(_light(kind, when, "", is_prerelease))
+        for source, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))).all():
+            found.setdefault(source, []).append((when, is_prerelease))
     return found
-
-
-def _light(kind: FactKind, when: datetime | None, name: str, prerelease: bool) -> KnownFact:
-    fact = Fact(kind, name, prerelease=prerelease, published_at=when)
-    return KnownFact(fact, when or _UNDATED, baseline=when is None)
