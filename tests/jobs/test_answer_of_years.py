@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from tests.bench.history import History, configuration, write_history
 from tests.clocks import SteppingClock
@@ -16,10 +18,11 @@ from watcher.jobs.health import rhythm_of, stale_now
 from watcher.jobs.means import Means
 from watcher.jobs.plan import GONE, answer_now
 from watcher.model.answer import Answer
-from watcher.model.facts import KnownFact, SourceState
+from watcher.model.facts import Fact, FactKind, KnownFact, SourceState
 from watcher.planner.health import Stale, course_of, staleness
 from watcher.ports import Lines
 from watcher.store import candidates, facts, statics, trials
+from watcher.store.tables import facts as fact_table
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -99,3 +102,18 @@ def test_which_sources_are_stale_is_told_from_few_facts(tmp_path: Path, seed: in
                 assert stale_now(means, tx, states) == expected
                 found.append(sum(not one.is_unseen for one in expected.values()))
         assert found[0] > 0
+
+
+def test_a_pre_release_ends_no_quiet_where_final_ones_are_wanted(tmp_path: Path) -> None:
+    with years(tmp_path, History(NOW, facts=1500, trials=0, read=0)) as means:
+        with means.store.transaction() as tx:
+            state = facts.source_states(tx)["releases-1"]
+            stamps = [(f"v1.{number}", NOW - timedelta(days=100 + 10 * number), False) for number in range(4)]
+            stamps.append(("v2.0rc1", NOW - timedelta(days=5), True))
+            shown = [Fact(FactKind.RELEASE, name, prerelease=rc, published_at=when) for name, when, rc in stamps]
+            tx.execute(delete(fact_table).where(fact_table.c.source == state.name))
+            facts.save_look(tx, replace(state, last_ok=NOW), [KnownFact(one, NOW) for one in shown], ())
+        with means.store.reading() as tx:
+            states, known = facts.source_states(tx), facts.all_facts(tx)
+            assert stale_now(means, tx, states) == stale_of_all(means, states, known)
+            assert stale_now(means, tx, states)["releases-1"].since == NOW - timedelta(days=100)
