@@ -29,6 +29,7 @@ _CONTAINERD_PID = "exec/containerd/containerd.pid"
 _PROGRAMS = ("dockerd", "containerd", "runc", "docker-init", "iptables", "bash")
 _START_SECONDS = 60
 _SLOTS = 6
+_BUILD_CACHE_BYTES = 2 * 10**9
 
 
 class CannotRunHere(Exception):
@@ -135,7 +136,7 @@ class PrivateDaemon:
         shutil.rmtree(self._run, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove every container, network and volume, and every image that is not a cached one."""
+        """Remove containers, networks, volumes, images but for the cached ones, and old layers of builds."""
         client = self.client()
         self._remove_containers()
         client.networks.prune()
@@ -144,6 +145,7 @@ class PrivateDaemon:
         for image in client.images.list():
             names = [*image.tags, *(image.attrs.get("RepoDigests") or ())]  # the latter stay after a push
             _sweep_image(client, str(image.id), names, dict(image.labels))
+        client.api.prune_builds(keep_storage=_BUILD_CACHE_BYTES, all=True)
         self._close_clients()
 
     def _close_clients(self) -> None:

@@ -13,8 +13,8 @@ from tests.real.docker import CannotRunHere
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 """This machine's architecture in Debian's and Docker's words."""
 FOREIGN = "arm64"
-_KERNEL = Path("/proc/sys/fs/binfmt_misc")
-_OWN = "watcher-test-"
+HANDLERS = Path("/proc/sys/fs/binfmt_misc")
+OWN = "watcher-test-"
 _MAGIC = "7f454c460201010000000000000000000200b700"
 _MASK = "ffffffffffffff00fffffffffffffffffeffffff"
 """The head of an ELF file of 64 bits for aarch64, and which of its bits count: the ABI and shared or not do not."""
@@ -33,38 +33,32 @@ def emulated(architecture: str) -> Iterator[None]:
         return
     if architecture != FOREIGN:
         raise CannotRunHere(f"nothing here runs programs for {architecture}")
-    with _binfmt():
-        _forget_the_dead()
-        if _is_handled():
-            yield
-            return
-        name = f"{_OWN}{os.getpid()}"
-        _tell(name, unpacked("qemu-user") / "usr/bin/qemu-aarch64")
-        try:
-            yield
-        finally:
-            _forget(_KERNEL / name)
-
-
-@contextmanager
-def _binfmt() -> Iterator[None]:
-    if (_KERNEL / "register").exists():
+    _mount()
+    _forget_the_dead()
+    if _is_handled():
         yield
         return
-    mounted = subprocess.run(
-        ["mount", "-t", "binfmt_misc", "binfmt_misc", str(_KERNEL)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        raise CannotRunHere(f"programs for {FOREIGN} cannot be run here: {mounted.stderr.strip()}")
+    name = f"{OWN}{os.getpid()}"
+    _tell(name, unpacked("qemu-user") / "usr/bin/qemu-aarch64")
     try:
         yield
     finally:
-        subprocess.run(["umount", "-l", str(_KERNEL)], check=False, capture_output=True)
+        _forget(HANDLERS / name)
+
+
+def _mount() -> None:
+    """Mount what systemd mounts everywhere; it stays, for another run may be using it by now."""
+    if not (HANDLERS / "register").exists():
+        command = ["mount", "-t", "binfmt_misc", "binfmt_misc", str(HANDLERS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise CannotRunHere(f"programs for {FOREIGN} cannot be run here: {done.stderr.strip()}")
 
 
 def _is_handled() -> bool:
-    """Return whether somebody has told the kernel already, in the way that containers need."""
-    texts = [path.read_text() for path in _KERNEL.iterdir() if path.name not in ("register", "status")]
+    """Return whether the machine does it already, as containers need it; another run may end any time."""
+    handlers = [path for path in HANDLERS.iterdir() if path.name not in ("register", "status")]
+    texts = [path.read_text() for path in handlers if not path.name.startswith(OWN)]
     return any(_opens_beforehand(text) for text in texts if _MAGIC in text and text.startswith("enabled"))
 
 
@@ -75,7 +69,7 @@ def _opens_beforehand(handler: str) -> bool:
 def _tell(name: str, program: Path) -> None:
     magic, mask = ("".join(f"\\x{byte:02x}" for byte in bytes.fromhex(text)) for text in (_MAGIC, _MASK))
     try:
-        (_KERNEL / "register").write_text(f":{name}:M::{magic}:{mask}:{program}:{_OPENED_BEFOREHAND}")
+        (HANDLERS / "register").write_text(f":{name}:M::{magic}:{mask}:{program}:{_OPENED_BEFOREHAND}")
     except OSError as error:
         raise CannotRunHere(f"the kernel does not take QEMU for {FOREIGN}: {error}") from error
 
@@ -86,6 +80,6 @@ def _forget(handler: Path) -> None:
 
 def _forget_the_dead() -> None:
     """Take back what a test run that was itself killed has left."""
-    for handler in _KERNEL.glob(f"{_OWN}*"):
-        if not Path("/proc", handler.name.removeprefix(_OWN)).exists():
+    for handler in HANDLERS.glob(f"{OWN}*"):
+        if not Path("/proc", handler.name.removeprefix(OWN)).exists():
             _forget(handler)
