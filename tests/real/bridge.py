@@ -38,6 +38,12 @@ def delete_bridge(name: str) -> None:
             return
 
 
+def bring_up(name: str) -> None:
+    """Bring an interface up, as a new network namespace wants it for its loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as control:
+        _set_up(control, name, up=True)
+
+
 def interfaces() -> set[str]:
     return {name for _, name in socket.if_nameindex()}
 
