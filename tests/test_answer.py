@@ -242,6 +242,9 @@ def test_a_candidate_that_was_not_tried_is_what_is_waited_for_with_what_holds_it
     }
     assert got.next_step.startswith("Watcher will try dustynv/vllm:0.33.0-r36.4; it waits for: cool-down")
     assert answer(candidates=[replace(NEW, due=True)]).next_step == "Watcher tries dustynv/vllm:0.33.0-r36.4 next."
+    asked = answer(candidates=[replace(held, due=True)])
+    by_itself = "left to itself it waits for: cool-down until 2026-11-23 17:00 UTC"
+    assert asked.next_step == f"Watcher tries dustynv/vllm:0.33.0-r36.4 next; {by_itself}."
 
 
 def test_the_next_step_says_how_automatic_trials_are_switched_on() -> None:

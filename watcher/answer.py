@@ -369,7 +369,8 @@ def _step(view: _View, auto_is_off: bool) -> str:
     if place.bring_up is BringUp.WORKS and place.trial is not None:
         return f"use it: `watcher trial show {place.trial.id}` says what ran, and how"
     if ready is not None and ready.due:
-        return f"watcher tries {ready.image} next"
+        by_itself = f"; left to itself it waits for: {ready.waiting_for}" if ready.waiting_for else ""
+        return f"watcher tries {ready.image} next{by_itself}"
     if ready is not None and ready.waiting_for and not auto_is_off:
         return f"watcher will try {ready.image}; it waits for: {ready.waiting_for}"
     if ready is not None:

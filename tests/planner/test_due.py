@@ -150,7 +150,9 @@ def test_news_cools_down_unless_a_person_asks() -> None:
 def test_automatic_trials_wait_for_the_window_unless_a_person_asks() -> None:
     rules = replace(RULES, hours=parse_window("02:00-06:00"))
     assert waits(NEWS, rules=rules) == "the window, which opens for it at 2026-11-24 02:00 UTC"
-    assert due(NEWS, rules=rules, check_now=True)
+    asked = due(NEWS, rules=rules, check_now=True)
+    assert asked is not None
+    assert asked.waiting_for == waits(NEWS, rules=rules), "and it is known when it would be without them"
     assert due(NEWS, rules=rules, now=NOW + 14 * HOUR)
     assert not due(NEWS, rules=rules, now=NOW + 17.9 * HOUR)
 

@@ -64,7 +64,7 @@ class Candidate:
         overlay: what is laid over the image; such a candidate is probed, and never brought up.
         fingerprint: over content (digest, overlays), never over names.
         compatible: with the device as it is now; `reasons` say why not, in words for a person.
-        due: would be tried automatically now; `waiting_for` says what holds it back.
+        due: would be tried automatically now; `waiting_for` says what holds it back, or would if nobody had asked.
     """
 
     engine: str

@@ -87,15 +87,27 @@ class Standing:
 def plan(
     candidates: Iterable[Candidate], trials: Sequence[Trial], rules: Rules, standing: Standing
 ) -> tuple[Candidate, ...]:
-    """Return the candidates, newest first, with `due` and `waiting_for` as they are now. At most one is due."""
+    """Return the candidates, newest first, with `due` and `waiting_for` as they are now. At most one is due.
+
+    What is due because a person asks says in `waiting_for` when it would be without them.
+    """
     planned = []
     for candidate, hold in _all_held(tuple(candidates), trials, rules, standing):
         due = hold is not None and not hold.reasons
         waiting = "; ".join(hold.reasons) or None if hold else None
+        if due and standing.check_now:
+            waiting = _waits_by_itself(candidate, rules, standing)
         if candidate.skipped and candidate.compatible:
             waiting = "a person left it out; `watcher skip --undo ID` takes it in again"
         planned.append(replace(candidate, due=due, waiting_for=waiting))
     return tuple(planned)
+
+
+def _waits_by_itself(candidate: Candidate, rules: Rules, standing: Standing) -> str | None:
+    """Return what holds back on the schedule a candidate that somebody's check may try at once."""
+    hold = _Hold()
+    _hold_for_time(hold, candidate, rules, standing)
+    return "; ".join(hold.reasons) or None
 
 
 def next_due(planned: Iterable[Candidate]) -> Candidate | None:
