@@ -15,6 +15,7 @@ from tests.real.docker import PrivateDaemon
 
 _SOCKET = "/var/run/docker.sock"
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", "__pycache__", "tests", "dist", "build")
+_COMMANDS = re.compile(r"^```sh\n(.*?)^```|(?<=\n\n)((?: {4}\S[^\n]*\n)+)", re.DOTALL | re.MULTILINE)
 _NANO = '#!/bin/sh\nexec cp {edited} "$1"\n'
 
 
@@ -35,7 +36,7 @@ class Checkout:
         programs.mkdir()
         (programs / "nano").write_text(_NANO.format(edited=shlex.quote(str(self.edited))))
         (programs / "nano").chmod(0o755)
-        shutil.copytree(CHECKOUT, self.folder, ignore=_LEFT_OUT)
+        copy_checkout(self.folder)
         compose = self.folder / "compose.yaml"
         compose.write_text(self._with_paths_of_this_machine(compose.read_text()))
         self.environment |= {
@@ -77,6 +78,21 @@ class Checkout:
             assert there in text, there
             text = text.replace(there, here)
         return text
+
+
+def copy_checkout(folder: Path) -> None:
+    """Make a checkout as somebody has it who has just cloned, but for the tests."""
+    shutil.copytree(CHECKOUT, folder, ignore=_LEFT_OUT)
+
+
+def commands_of(page: str) -> dict[str, list[list[str]]]:
+    """Return each section's blocks of commands in their order: those in ```sh and those that are indented."""
+    sections = (section.partition("\n") for section in page.split("\n## "))
+    return {title: [_lines(block) for block in _COMMANDS.findall(text)] for title, _, text in sections}
+
+
+def _lines(block: tuple[str, str]) -> list[str]:
+    return [line for line in textwrap.dedent(block[0] or block[1]).splitlines() if line]
 
 
 def block_after(page: str, words: str) -> str:
