@@ -88,7 +88,7 @@ def copy_checkout(folder: Path) -> None:
 def commands_of(page: str) -> dict[str, list[list[str]]]:
     """Return each section's blocks of commands in their order: those in ```sh and those that are indented."""
     sections = (section.partition("\n") for section in page.split("\n## "))
-    return {title: [_lines(block) for block in _COMMANDS.findall(text)] for title, _, text in sections}
+    return {title: [_lines(block) for block in _COMMANDS.findall(f"\n{text}")] for title, _, text in sections}
 
 
 def _lines(block: tuple[str, str]) -> list[str]:
