@@ -18,7 +18,7 @@ from watcher.jobs.check import look_at
 from watcher.jobs.keep_looks import Polled, keep_looks
 from watcher.jobs.means import Means
 from watcher.model.budget import Budget
-from watcher.model.facts import Fact, FactKind, LookOutcome, Poll, Traffic
+from watcher.model.facts import EventKind, Fact, FactKind, LookOutcome, Poll, Traffic
 from watcher.ports import Lines
 from watcher.store import facts as fact_store
 
@@ -77,6 +77,22 @@ def test_looks_are_listed_as_configured_in_whichever_order_they_came(means: Mean
         upstreams[later].after = upstreams[earlier].answered
     assert list(look(means, upstreams)) == list(NAMES)
     assert stored(means) == dict.fromkeys(NAMES, 1)
+
+
+def test_unchanged_withdraws_what_was_missed_before_and_leaves_the_rest(means: Means) -> None:
+    both = tuple(Fact(FactKind.WHEEL, f"one-{number}.0-py3-none-any.whl", url="http://x/") for number in (1, 2))
+    polls = [Poll(both, "c"), Poll(both[:1], "c"), Poll(None, "c"), Poll(None, "c")]
+    seen = []
+    for poll in polls:
+        upstream = Upstream("one", poll)
+        (done,), events = look_at(replace(means, build_source=lambda *_, of=upstream: of), means.settings.sources[:1])
+        seen.append((done.outcome, done.facts, [(event.kind, event.fact.name) for event in events]))
+    withdrawn = (EventKind.WITHDRAWN, both[1].name)
+    assert seen[1:] == [
+        (LookOutcome.UNCHANGED, 2, []),
+        (LookOutcome.CHANGED, 1, [withdrawn]),
+        (LookOutcome.UNCHANGED, 1, []),
+    ]
 
 
 def test_a_look_that_cannot_be_stored_counts_as_failed_and_loses_no_other(means: Means) -> None:

@@ -181,9 +181,10 @@ class Days:
                 self.add_trial(tx, self.random.choice(wanted if chance() < 0.6 else fitting))
             for one in [one for one in wanted if one.overlay][:1]:
                 self.add_trial(tx, one)
-            for one in self.random.sample(fitting, min(2, len(fitting))):
+            for one in self.random.sample(fitting, min(len(fitting), 6)):
                 candidate_store.set_skipped(tx, one.id, chance() < 0.5)
-                self.announce(tx, self.random.choice(fitting))
+            for one in (*wanted[:5], *self.random.sample(fitting, min(len(fitting), 3))):
+                self.announce(tx, one)
             paused = clock.now() + self.random.choice((-1, 1)) * HOUR if chance() < 0.2 else None
             trials.set_meta(tx, PAUSED_UNTIL, paused.isoformat() if paused else None)
             self.move_facts(tx)
@@ -288,10 +289,9 @@ def test_what_an_event_means_is_read_from_few_facts(tmp_path: Path, seed: int) -
     history = History(NOW, facts=3000, trials=200, read=300, seed=seed)
     with years(tmp_path, history, is_automatic=True) as means:
         device, days = means.read_device(), Days(means, Random(seed))
-        make_plan(means, device, asked_now=True)
-        days.pass_one()
-        make_plan(means, device, asked_now=True)
-        days.pass_one()
+        for _ in range(8):
+            make_plan(means, device, asked_now=True)
+            days.pass_one()
         with means.store.reading() as tx:
             events = facts.events_since(tx)
         expected = helps_of_all(means, device, events)

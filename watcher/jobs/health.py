@@ -70,15 +70,16 @@ def _last(lasts: Mapping[str, Last], config: SourceConfig) -> datetime | None:
     return last.of_all if config.prereleases else last.of_final
 
 
-def note_stale(means: Means) -> None:
-    """Put into the outbox, once, which source went stale under our eyes.
+def note_stale(means: Means) -> dict[str, Stale]:
+    """Put into the outbox, once, which source went stale under our eyes; return all that are stale.
 
     One that could not be read is trouble, after its failure was told; one that went quiet is news. What was quiet
     already when it was first seen is only shown.
     """
     with means.store.transaction() as tx:
         states = fact_store.source_states(tx)
-        for name, stale in stale_now(means, tx, states).items():
+        found = stale_now(means, tx, states)
+        for name, stale in found.items():
             state, since = states[name], stale.since.isoformat()
             if stale.is_unseen and state.failures >= TOLD_AFTER:
                 key = _unseen_key(name, stale.since)
@@ -86,6 +87,7 @@ def note_stale(means: Means) -> None:
             elif not stale.is_unseen and (state.baseline_at is None or stale.began > state.baseline_at):
                 key = f"source:{name}:quiet:{since}"
                 outbox.enqueue(tx, Notice(NoticeKind.NEWS, key, SOURCE_STALE, (name,), means.clock.now()))
+    return found
 
 
 def failure_key(means: Means, config: SourceConfig, state: SourceState) -> str:

@@ -103,8 +103,8 @@ def _content(one: Candidate) -> tuple[str, str]:
 
 
 def _as_kept(now: Candidate, stored: Candidate) -> Candidate:
-    """Return a candidate with what outlives every planning."""
-    return replace(now, id=stored.id, first_seen=stored.first_seen or now.first_seen, skipped=stored.skipped)
+    """Return a candidate as it is stored once it is written: its id and its first sight outlive every planning."""
+    return replace(now, id=stored.id, first_seen=stored.first_seen or now.first_seen)
 
 
 def _is_old_wheel(one: Candidate) -> bool:

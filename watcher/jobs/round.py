@@ -52,7 +52,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
     looks, events = look_at(means, sources, spread)
     device = means.device()
     plan = make_plan(means, device, asked_now=not scheduled)
-    note_stale(means)
+    stale = note_stale(means)
     note_ailing(means)
     if scheduled and may_try:
         foretell(means, device, plan)
@@ -70,7 +70,7 @@ def go_round(means: Means, sources: Sequence[SourceConfig] | None, may_try: bool
         from watcher.jobs.wheels import drop_wheels  # as above
 
         drop_wheels(means, plan.candidates)
-    answer = answer_now(means, device)
+    answer = answer_now(means, device, None if trials else stale)  # a trial may take a day
     events = meanings(means, device, events)
     failed = announce(means, answer)
     publish(means, answer, started)

@@ -30,7 +30,8 @@ def upsert_candidates(tx: Transaction, found: Iterable[Candidate]) -> tuple[Cand
 def candidates(tx: Transaction, condition: ColumnElement[bool] | None = None) -> Iterator[Candidate]:
     """Yield every candidate there ever was, or those for which a condition on the table holds, in order of id."""
     query = _CANDIDATES if condition is None else _CANDIDATES.where(condition)
-    return (Candidate(*row) for row in tx.execute(query.order_by(table.c.id)))
+    parts = tx.execute(query.order_by(table.c.id)).partitions(CHUNK)
+    return (Candidate(*row) for rows in parts for row in rows)
 
 
 def skipped_ones(tx: Transaction) -> frozenset[tuple[str, str]]:

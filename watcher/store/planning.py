@@ -30,7 +30,7 @@ _OUTLINE = (
     trials.c.by_hand,
     trials.c.setup,
 )
-_OUTLINES = select(*_OUTLINE).join(candidates, candidates.c.id == trials.c.candidate_id).order_by(trials.c.id.desc())
+_OUTLINES = select(*_OUTLINE).join(candidates).order_by(trials.c.id.desc())
 _IS_OVERLAY = candidates.c.overlay.is_not(None)
 
 
@@ -55,9 +55,8 @@ def planning_trials(tx: Transaction, state: DeviceState, setup: str, engine: str
     """
     here = _is_here(state) & or_(trials.c.setup == setup, _IS_OVERLAY)
     brought_up = (trials.c.outcome == Outcome.VERDICT) & (candidates.c.engine == engine) & ~_IS_OVERLAY
-    chosen = (_OUTLINES.where(here), _OUTLINES.where(brought_up).limit(1))
-    found = {one.id: one for query in chosen for one in _outlines(tx, query)}
-    return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
+    last = select(func.max(trials.c.id)).join(candidates).where(brought_up).scalar_subquery()
+    return tuple(_outlines(tx, _OUTLINES.where(here | (trials.c.id == last))))
 
 
 def wheel_trials(tx: Transaction, state: DeviceState) -> tuple[Trial, ...]:
