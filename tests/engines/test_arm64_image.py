@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]  # the first run makes the base image
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]  # the first run makes the base image, all by QEMU
 
 ARM64, REPOSITORY = "arm64", "llama_cpp"
 OLD, NEW = (f"b{number}-r36.4-cu129-24.04" for number in (9016, 9020))
@@ -65,7 +65,7 @@ def device(docker_engine: PrivateDaemon, tmp_path_factory: pytest.TempPathFactor
     with emulated(ARM64), running_registry(folder / "registry", address=docker_engine.gateway) as registry:
         registry.push(REPOSITORY, OLD)
         checkout.edited.write_text(edited_config(registry))
-        assert "/config/config.toml: well; 1 source" in checkout.run(COMMANDS, seconds=600)
+        assert "/config/config.toml: well; 1 source" in checkout.run(COMMANDS, seconds=900)
         yield Device(checkout, registry, client)
         docker_engine.sweep()
 
