@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 
 from tests.main_loop.one_trial import IMAGE, scene_of
 from tests.places import CHECKOUT
+from tests.real.base_image import base_image
 from tests.real.compose import with_compose
 from tests.real.docker import PrivateDaemon
 from tests.real.scene import ASSISTANT
@@ -156,6 +157,24 @@ def test_compose_takes_the_file_and_says_what_it_needs(tmp_path: Path, file: Pat
         with pytest.raises(subprocess.CalledProcessError) as lacking:
             shown(tmp_path, {other: value for other, value in needed.items() if other != name})
         assert "set it to" in lacking.value.stderr
+
+
+def test_compose_refuses_a_path_that_is_missing_and_makes_none(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["watcher"]
+    (mount,) = (mount for mount in service["volumes"] if "./config.toml" in str(mount))
+    service |= {"image": base_image(clean_engine.client()), "group_add": [], "volumes": [mount]}
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump({"services": {"watcher": service}}))
+    done = subprocess.run(
+        ["docker", "compose", "create", "--no-build"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **with_compose(tmp_path), **clean_engine.environment},
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"bind source path does not exist: {tmp_path}/config.toml" in done.stderr
+    assert not (tmp_path / "config.toml").exists()
 
 
 def shown(folder: Path, env: dict[str, str]) -> dict[str, Any]:
