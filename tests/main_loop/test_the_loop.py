@@ -131,7 +131,7 @@ def test_all_that_changed_in_one_check_is_one_message(world: World) -> None:
     assert trial["acceptance"]["tool_call"]
     assert trial["acceptance"]["level"] == "none", "stability was not measured"
     (message,) = world.mail.messages
-    for name in (NEW, "torch-2.9.1", "v0.33.0", "36.4.7-20250918154033"):
+    for name in (NEW, "torch-2.9.1", "v0.33.0", "36.4.7-20250918154033", ", vLLM works"):
         assert name in text_of(message), name
     world.scene.assert_all_is_as_before()
 

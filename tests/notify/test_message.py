@@ -118,6 +118,12 @@ def test_the_title_names_the_device_and_says_what_the_first_line_says() -> None:
     assert message.body.splitlines()[0] == "vllm:0.33.0-r36.4: the bug is fixed, vllm works."
 
 
+def test_an_engine_is_called_as_people_call_it() -> None:
+    told = compose(Digest("orin-nx", trials=(WORKED,), engines={"vllm": "vLLM"}))
+    assert told.title == "[orin-nx] vllm:0.33.0-r36.4: the bug is fixed, vLLM works"
+    assert "The bug is fixed, vLLM works." in told.body
+
+
 def test_a_service_that_is_down_comes_before_any_verdict() -> None:
     message = compose(Digest("orin-nx", trials=(replace(WORKED, owed=(DOWN,)),)))
     assert message.title == "[orin-nx] container:zoe-ollama is still down"

@@ -114,6 +114,7 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
             *_withdrawals(tx, notices),
             *(f"{name} was ill when it was looked at, and is well now" for name in ailing if not ailing[name]),
         ),
+        engines={engine.id: engine.title for engine in means.settings.engines.values()},
     )
 
 

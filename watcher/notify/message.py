@@ -4,8 +4,8 @@ Plain text, because it looks right in a chat, in an e-mail and on a terminal, an
 from upstream (names, log lines, reasons) is still made tame: one line, capped, without marks that a chat would act on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from watcher.model.answer import Answer
@@ -72,6 +72,7 @@ class Digest:
         owed: services that are still down.
         ailments: services that are ill by themselves.
         remarks: further sentences for a person, such as a verdict that was withdrawn.
+        engines: by id, what people call an engine.
     """
 
     device: str
@@ -84,6 +85,7 @@ class Digest:
     owed: tuple[ServiceReport, ...] = ()
     ailments: tuple[Ailment, ...] = ()
     remarks: tuple[str, ...] = ()
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 def compose(digest: Digest) -> Message:
@@ -95,7 +97,7 @@ def compose(digest: Digest) -> Message:
         _flip(digest),
         _owed(digest.owed),
         _ailing(digest.ailments),
-        *(_trial(trial) for trial in digest.trials[:_TRIALS]),
+        *(_trial(trial, digest.engines) for trial in digest.trials[:_TRIALS]),
         _more(digest.trials, _TRIALS, "trials", "watcher trials"),
         _planned(digest.planned),
         _events(digest.events),
@@ -118,11 +120,11 @@ def render_plain(message: Message) -> str:
     return f"{message.title}\n\n{message.body}\n"
 
 
-def trial_verdict(trial: Trial) -> str:
+def trial_verdict(trial: Trial, engines: Mapping[str, str]) -> str:
     """Return the end of a trial in one clause: the two answers, or why there are none."""
     match trial.outcome:
         case Outcome.VERDICT:
-            return f"{_BUG[trial.bug]}, {_brought_up(trial)}"
+            return f"{_BUG[trial.bug]}, {_brought_up(trial, engines)}"
         case Outcome.BENCH:
             return "no verdict, our own side failed"
         case Outcome.REFUSED:
@@ -141,7 +143,7 @@ def _verdict(digest: Digest) -> str:
         return f"{_listed(one.service for one in digest.ailments)}: {tame(digest.ailments[0].what, 160)}".rstrip(".")
     if digest.trials:
         trial = max(digest.trials, key=lambda one: (one.outcome is Outcome.VERDICT, one.id))
-        return f"{_called(trial.candidate)}: {trial_verdict(trial)}"
+        return f"{_called(trial.candidate)}: {trial_verdict(trial, digest.engines)}"
     if digest.remarks:
         return tame(digest.remarks[0], 160).rstrip(".")
     if digest.events:
@@ -197,10 +199,10 @@ def _ailing(ailments: Sequence[Ailment]) -> list[str]:
     return lines
 
 
-def _trial(trial: Trial) -> list[str]:
+def _trial(trial: Trial, engines: Mapping[str, str]) -> list[str]:
     candidate = trial.candidate
     image = tame(candidate.title, 240) + (f" ({tame(candidate.digest, 26)})" if candidate.digest else "")
-    lines = [f"Trial {trial.id}: {image}", f"  {_sentence(_capital(trial_verdict(trial)))}"]
+    lines = [f"Trial {trial.id}: {image}", f"  {_sentence(_capital(trial_verdict(trial, engines)))}"]
     if trial.reason:
         lines.append(f"  Why: {tame(trial.reason)}")
     if trial.retry_at:
@@ -301,8 +303,8 @@ def _more(items: Sequence[object], shown: int, what: str, command: str) -> list[
     return [f"and {len(items) - shown} more {what}: {command}"] if len(items) > shown else []
 
 
-def _brought_up(trial: Trial) -> str:
-    engine = tame(trial.candidate.engine, 40)
+def _brought_up(trial: Trial, engines: Mapping[str, str]) -> str:
+    engine = tame(engines.get(trial.candidate.engine, trial.candidate.engine), 40)
     match trial.bring_up:
         case BringUp.WORKS:
             return f"{engine} works"
