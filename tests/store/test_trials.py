@@ -117,18 +117,21 @@ def test_trials_come_newest_first_and_unfinished_ones_are_found(store: Store) ->
 
 def test_what_counts_for_a_trial_is_found_by_boot_and_by_setup(store: Store) -> None:
     another = DeviceState("36.4.4", "540.4.0", "another boot")
+    starts = (Start("recommended", Stage.READY, BringUp.FAILS, FailureClass.GENUINE_OOM),)
+    started = replace(begun(), starts=starts)
     with store.transaction() as tx:
         for row in (
+            started,
+            replace(started, device_state=another),
+            replace(started, setup="other"),
+            replace(started, bug_id="other"),
+            replace(started, started_at=NOON + HOUR),
+            replace(started, started_at=NOON + 2 * HOUR),
             begun(),
-            replace(begun(), device_state=another),
-            replace(begun(), setup="other"),
-            replace(begun(), bug_id="other"),
-            replace(begun(), started_at=NOON + HOUR),
-            replace(begun(), started_at=NOON + 2 * HOUR),
         ):
             trials.new_trial(tx, row)
-        last = replace(begun(), started_at=NOON + HOUR)
-        assert [trial.id for trial in trials.started_before(tx, last)] == [2, 1]
+        before = trials.started_before(tx, replace(begun(), started_at=NOON + HOUR))
+        assert [(trial.id, trial.starts) for trial in before] == [(2, starts), (1, starts)]
         assert [trial.id for trial in trials.on_boot(tx, "another boot")] == [2]
         assert trials.on_boot(tx, None) == ()
 

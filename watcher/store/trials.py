@@ -34,6 +34,7 @@ __all__ = [
     "withdrawal_of",
 ]
 _FIELDS = tuple(field.name for field in fields(Trial))
+_OF_STARTS = ("id", "candidate", "device_state", "bug_id", "started_at", "bug", "starts", "setup")
 _TRIALS = select(*(table.c[name] for name in _FIELDS))
 
 
@@ -76,9 +77,14 @@ def trial(tx: Transaction, number: int) -> Trial | None:
 
 
 def started_before(tx: Transaction, one: Trial) -> tuple[Trial, ...]:
-    """Return the earlier trials of the same bug with the same setup of the engine, newest first."""
+    """Return the earlier trials of the same bug that started the engine with the same setup, newest first.
+
+    They are whole in what `earlier_starts` reads of them.
+    """
     alike = and_(table.c.bug_id == one.bug_id, table.c.setup == one.setup, table.c.started_at < one.started_at)
-    return _found(tx, _TRIALS.where(alike).order_by(table.c.id.desc()))
+    columns = [table.c[name] for name in _OF_STARTS]
+    found = tx.execute(select(*columns).where(alike, text("starts != '[]'")).order_by(table.c.id.desc()))
+    return tuple(Trial(**dict(zip(_OF_STARTS, row, strict=True))) for row in found)
 
 
 def on_boot(tx: Transaction, boot_id: str | None) -> tuple[Trial, ...]:
