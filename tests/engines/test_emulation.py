@@ -13,7 +13,6 @@ from tests.real.emulation import FOREIGN, HANDLERS, HERE, OWN, emulated
 
 pytestmark = pytest.mark.engines
 _WAITS = f"""
-from tests.real.docker import CannotRunHere
 from tests.real.emulation import emulated
 with emulated("{FOREIGN}"):
     print("emulated", flush=True)
