@@ -49,9 +49,9 @@ def look_at(
         for config in chosen:
             pool.submit(poll, config).add_done_callback(arrived.put)
         while len(done) < len(chosen):
-            for kept in keep_looks(means, _next_group(arrived), states, holds):
-                spent = Traffic() if kept.look.error else reader.read_new(kept.config)
-                done.append(replace(kept, look=replace(kept.look, traffic=_added(kept.look.traffic, spent))))
+            looked = keep_looks(means, _next_group(arrived), states, holds)
+            spent = reader.read_new(kept.config for kept in looked if not kept.look.error)
+            done += (_with_traffic(kept, spent.get(kept.config.name, Traffic())) for kept in looked)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # who is asked to end waits for no upstream
     with means.store.transaction() as tx:
@@ -91,5 +91,8 @@ def _next_group(arrived: "SimpleQueue[Future[Polled]]") -> list[Polled]:
     return [future.result() for future in group]
 
 
-def _added(one: Traffic, other: Traffic) -> Traffic:
-    return Traffic(one.requests + other.requests, one.not_modified + other.not_modified, one.bytes + other.bytes)
+def _with_traffic(kept: Kept, spent: Traffic) -> Kept:
+    """Return a look with what it cost to read what it showed."""
+    one = kept.look.traffic
+    both = Traffic(one.requests + spent.requests, one.not_modified + spent.not_modified, one.bytes + spent.bytes)
+    return replace(kept, look=replace(kept.look, traffic=both))

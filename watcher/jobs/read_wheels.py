@@ -1,8 +1,10 @@
 """Read what new wheels say of the bug: the bytes of the component, the pins of what depends on it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 
 from packaging.utils import parse_wheel_filename
 
@@ -33,28 +35,31 @@ class WheelReader:
     holds: HostHolds
     _ledger: dict[str, list[StaticRecord]] | None = None
 
-    def read_new(self, config: SourceConfig) -> Traffic:
-        """Read what has to be read of a source, keep each result, return what it cost.
+    def read_new(self, looked: Iterable[SourceConfig]) -> dict[str, Traffic]:
+        """Read what has to be read of sources, keep each result, return what it cost by the source's name.
 
         What fails is tried again at the next look.
         """
-        if not isinstance(config, WheelSource):
-            return Traffic()
+        indexes = {one.name: one for one in looked if isinstance(one, WheelSource)}
+        shown = self._shown(indexes) if indexes else {}
+        return {name: self._read_source(indexes[name], wheels) for name, wheels in shown.items()}
+
+    def _shown(self, sources: Collection[str]) -> dict[str, dict[str, tuple[KnownFact, ...]]]:
+        """Return, by source and component, the wheels that they show of what is read."""
+        bug, found = self.means.settings.bug, dict[str, dict[str, tuple[KnownFact, ...]]]()
+        with self.means.store.reading() as tx:
+            for component in (bug.component, *bug.dependents):
+                for name, known in groupby(wheel_facts(tx, sources, component), key=itemgetter(0)):
+                    if wheels := wheels_of(component, (one for _, one in known)):
+                        found.setdefault(name, {})[component] = wheels
+        return found
+
+    def _read_source(self, config: WheelSource, wheels: Mapping[str, tuple[KnownFact, ...]]) -> Traffic:
         fetcher = Fetcher(timeout=_READ_TIMEOUT, allowed_hosts=frozenset(config.allowed_hosts), holds=self.holds)
         fetcher.address(str(config.url))  # the files of an index may stand behind its login
-        for component, wheels in self._shown(config.name).items():
-            if wheels:
-                self._read_component(config.name, component, wheels, fetcher)
+        for component, known in wheels.items():
+            self._read_component(config.name, component, known, fetcher)
         return fetcher.traffic
-
-    def _shown(self, source: str) -> dict[str, tuple[KnownFact, ...]]:
-        """Return the wheels that a source shows, of each component that is read."""
-        bug = self.means.settings.bug
-        with self.means.store.reading() as tx:
-            return {
-                component: wheels_of(component, (known for _, known in wheel_facts(tx, [source], component)))
-                for component in (bug.component, *bug.dependents)
-            }
 
     def _read_component(self, source: str, component: str, known: tuple[KnownFact, ...], fetcher: Fetcher) -> None:
         passed_over: set[str] = set()

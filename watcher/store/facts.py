@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, select
 
 from watcher.model.budget import Budget
 from watcher.model.facts import Event, Fact, KnownFact, SourceState, Traffic
@@ -28,18 +28,20 @@ _FACT = (
 )
 _KNOWN = (facts.c.first_seen, facts.c.missed, facts.c.withdrawn, facts.c.baseline)
 _FIELDS = len(_FACT)
+# made once: a round asks them of each source
+_OF_SOURCE = select(facts.c.key, *_FACT, *_KNOWN).where(facts.c.source == bindparam("name"))
+_MISSED = _OF_SOURCE.where(facts.c.missed > 0, facts.c.withdrawn.is_(False))
+_COUNT = select(func.count()).where(facts.c.source == bindparam("name"), facts.c.withdrawn.is_(False))
 
 
 def known_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
     """Return what is stored of a source, by the fact's key."""
-    found = tx.execute(select(facts.c.key, *_FACT, *_KNOWN).where(facts.c.source == source))
-    return {row[0]: _known(row[1:]) for row in found.all()}
+    return {row[0]: _known(row[1:]) for row in tx.execute(_OF_SOURCE, {"name": source}).all()}
 
 
 def missed_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
     """Return, by key, the facts that the last looks at a source did not show, and that may be there all the same."""
-    is_missed = (facts.c.source == source) & (facts.c.missed > 0) & facts.c.withdrawn.is_(False)
-    return {known.fact.key: known for _, known in facts_where(tx, is_missed)}
+    return {row[0]: _known(row[1:]) for row in tx.execute(_MISSED, {"name": source}).all()}
 
 
 def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
@@ -83,8 +85,7 @@ def counts(tx: Transaction) -> dict[str, int]:
 
 def count_of(tx: Transaction, source: str) -> int:
     """Return how many facts one source shows."""
-    shown = select(func.count()).where(facts.c.source == source, facts.c.withdrawn.is_(False))
-    return tx.execute(shown).scalar_one()
+    return tx.execute(_COUNT, {"name": source}).scalar_one()
 
 
 def save_look(
