@@ -7,11 +7,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv /opt/watcher \
  && /opt/watcher/bin/pip install --require-hashes --requirement requirements.lock \
- && pip install --require-hashes --requirement requirements-build.lock
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE config.toml ./
 COPY migrations migrations
 COPY watcher watcher
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/watcher/bin/pip install --no-deps dist/*.whl \
  && /opt/watcher/bin/python -m compileall -q /opt/watcher/lib
 

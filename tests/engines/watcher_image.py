@@ -11,13 +11,7 @@ if TYPE_CHECKING:
 
 PYTHON_IMAGE = "local/python:3"
 _WHEELS = "/opt/wheels"
-_PIP = f"""[global]
-no-index = true
-find-links = {_WHEELS}
-# Debian's pip shall install beside Debian's packages, and leave alone those of them that pip itself came with
-break-system-packages = true
-ignore-installed = true
-"""
+_PIP = f"[global]\nno-index = true\nfind-links = {_WHEELS}\n"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -161,7 +161,7 @@ def test_compose_takes_the_file_and_says_what_it_needs(tmp_path: Path, file: Pat
 
 def test_compose_refuses_a_path_that_is_missing_and_makes_none(clean_engine: PrivateDaemon, tmp_path: Path) -> None:
     service = yaml.safe_load(COMPOSE.read_text())["services"]["watcher"]
-    (mount,) = (mount for mount in service["volumes"] if "./config.toml" in str(mount))
+    (mount,) = (mount for mount in service["volumes"] if "./config" in str(mount))
     service |= {"image": base_image(clean_engine.client()), "group_add": [], "volumes": [mount]}
     (tmp_path / "compose.yaml").write_text(yaml.safe_dump({"services": {"watcher": service}}))
     done = subprocess.run(
@@ -173,8 +173,8 @@ def test_compose_refuses_a_path_that_is_missing_and_makes_none(clean_engine: Pri
         check=False,
     )
     assert done.returncode != 0
-    assert f"bind source path does not exist: {tmp_path}/config.toml" in done.stderr
-    assert not (tmp_path / "config.toml").exists()
+    assert f"bind source path does not exist: {tmp_path}/config" in done.stderr
+    assert not (tmp_path / "config").exists()
 
 
 def shown(folder: Path, env: dict[str, str]) -> dict[str, Any]:

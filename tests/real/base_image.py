@@ -51,9 +51,9 @@ def systemd_image(client: "DockerClient") -> str:
 
 
 def python_image(client: "DockerClient", architecture: str = HERE) -> str:
-    """Return the tag of an image with Python 3.13, its venv and pip, made on first use. Raises CannotRunHere."""
-    packages = "python3,python3-venv,python3-pip,python-is-python3"
-    return _image(client, _Debian(f"watcher-test/python-3.13-{architecture}:1", TRIXIE, packages, architecture))
+    """Return the tag of an image with Python 3.13 and its venv, made on first use. Raises CannotRunHere."""
+    packages = "python3,python3-venv,python-is-python3"
+    return _image(client, _Debian(f"watcher-test/python-3.13-{architecture}:2", TRIXIE, packages, architecture))
 
 
 def _image(client: "DockerClient", debian: _Debian) -> str:
