@@ -193,7 +193,7 @@ def test_the_image_holds_nothing_of_what_was_edited(device: Device) -> None:
     assert TOKEN in device.run("cat", "/config/config.toml")
     shipped = "from watcher.config.place import shipped; print(shipped('config.toml').read_text(), end='')"
     assert device.run("python", "-c", shipped) == (CHECKOUT / "config.toml").read_text()
-    assert device.watcher.exec_run(["grep", "-rlaF", TOKEN, "/opt", "/etc", "/usr/local"]).exit_code == 1
+    assert device.watcher.exec_run(["grep", "-rlaF", TOKEN, "/opt"]).exit_code == 1
 
 
 def test_a_new_build_is_found_tried_told_and_shown(device: Device) -> None:
