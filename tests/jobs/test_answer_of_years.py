@@ -11,6 +11,7 @@ from sqlalchemy import delete
 
 from tests.bench.history import History, configuration, write_history
 from tests.clocks import SteppingClock
+from tests.store.examples import all_facts
 from watcher.answer import stand
 from watcher.app import open_means
 from watcher.config.load import load_settings
@@ -60,7 +61,7 @@ def stale_of_all(
 def answer_of_all(means: Means) -> Answer:
     """Return what is said where every fact and every trial is read."""
     with means.store.reading() as tx:
-        known = facts.all_facts(tx)
+        known = all_facts(tx)
         stale = stale_of_all(means, facts.source_states(tx), known)
         return stand(
             device=means.device(),
@@ -94,7 +95,7 @@ def test_which_sources_are_stale_is_told_from_few_facts(tmp_path: Path, seed: in
         clock = means.clock
         assert isinstance(clock, SteppingClock)
         with means.store.reading() as tx:
-            states, known = facts.source_states(tx), facts.all_facts(tx)
+            states, known = facts.source_states(tx), all_facts(tx)
             found = []
             for days in (0, 40, 60, 100, 200):
                 clock.time = NOW - timedelta(days=days)
@@ -114,6 +115,6 @@ def test_a_pre_release_ends_no_quiet_where_final_ones_are_wanted(tmp_path: Path)
             tx.execute(delete(fact_table).where(fact_table.c.source == state.name))
             facts.save_look(tx, replace(state, last_ok=NOW), [KnownFact(one, NOW) for one in shown], ())
         with means.store.reading() as tx:
-            states, known = facts.source_states(tx), facts.all_facts(tx)
+            states, known = facts.source_states(tx), all_facts(tx)
             assert stale_now(means, tx, states) == stale_of_all(means, states, known)
             assert stale_now(means, tx, states)["releases-1"].since == NOW - timedelta(days=100)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.bench.history import History, configuration, write_history
 from tests.clocks import SteppingClock
+from tests.store.examples import all_facts
 from watcher.answer import open_ledger
 from watcher.app import open_means
 from watcher.config.load import load_settings
@@ -83,7 +84,7 @@ def told_of_all(means: Means, device: DeviceFacts, asked_now: bool) -> Told:
     by_name = {one.name: one for one in settings.sources}
     with means.store.reading() as tx:
         before = {content(one): one for one in candidate_store.candidates(tx)}
-        shown = [(by_name[name], known) for name, known in facts.all_facts(tx)]
+        shown = [(by_name[name], known) for name, known in all_facts(tx)]
         images = candidates(shown, settings.engines, device)
         bases = [one for one in images if content(one) not in before or not before[content(one)].skipped]
         read = statics.static_records(tx)
@@ -155,7 +156,7 @@ def helps_of_all(means: Means, device: DeviceFacts, events: tuple[Event, ...]) -
             engine=means.settings.engine,
             candidates=[one for one in candidate_store.candidates(tx) if one.source],
             statics=statics.static_records(tx),
-            facts=facts.all_facts(tx),
+            facts=all_facts(tx),
             sources=means.settings.sources,
             trials=trials.trials(tx),
         )

@@ -14,7 +14,7 @@ import tomli_w
 
 from tests.clocks import SteppingClock
 from tests.planner.worlds import NOW, candidate, trial
-from tests.store.examples import known, wheel
+from tests.store.examples import all_facts, known, wheel
 from watcher.app import open_means
 from watcher.config.load import load_settings
 from watcher.host.lease import Lease
@@ -140,7 +140,7 @@ def test_old_rows_go_and_the_answer_stays(means: Means) -> None:
     with means.store.reading() as tx:
         assert [event.seen_at for event in facts.events_since(tx)] == [young]
         assert trials.withdrawal_of(tx, number) == "it said: fails"
-        assert len(facts.all_facts(tx)) == 1
+        assert len(all_facts(tx)) == 1
     assert answer_now(means, means.device()) == before
 
 

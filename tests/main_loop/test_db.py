@@ -13,7 +13,7 @@ from tests.places import CHECKOUT
 from tests.real.disk import fill as fill_disk
 from tests.real.disk import may_mount, small_disk
 from tests.store.earlier_rows import read_rows, rows_of, write_rows
-from tests.store.examples import NOON, begun, known, notice
+from tests.store.examples import NOON, all_facts, begun, known, notice
 from tests.store.test_migrations import migrated
 from watcher.model.facts import SourceState
 from watcher.store import database, facts, outbox, trials
@@ -134,7 +134,7 @@ def test_a_backup_put_in_place_is_the_database_as_it_was(tmp_path: Path) -> None
     copy.rename(data / "watcher.db")
     store = open_store(data)
     with store.transaction() as tx:
-        assert facts.all_facts(tx) == (("torch", known()),)
+        assert all_facts(tx) == (("torch", known()),)
         assert [one.bug_id for one in trials.trials(tx)] == ["cuda-allocator"]
         assert outbox.written_at(tx, "kept") == NOON
     store.close()

@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import true
+
 from watcher.model.device import DeviceState
 from watcher.model.facts import Fact, FactKind, KnownFact
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Candidate, Trial
+from watcher.store.database import Transaction
+from watcher.store.facts import facts_where
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,3 +33,8 @@ def begun(of: Candidate | None = None) -> Trial:
 
 def notice(key: str, kind: NoticeKind = NoticeKind.NEWS, at: datetime = NOON) -> Notice:
     return Notice(kind, key, "news", ("1", "2"), at)
+
+
+def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
+    """Return every fact with its source's name, in order of source and key."""
+    return tuple(sorted(facts_where(tx, true()), key=lambda row: (row[0], row[1].fact.key)))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import event as listen
 
-from tests.store.examples import HOUR, NOON, known, wheel
+from tests.store.examples import HOUR, NOON, all_facts, known, wheel
 from watcher.model.budget import Budget
 from watcher.model.facts import Event, EventKind, KnownFact, LookError, SourceState, Traffic
 from watcher.store import facts
@@ -21,7 +21,7 @@ def test_a_look_is_kept_whole_and_its_events_get_ids(store: Store) -> None:
         (kept,) = facts.save_look(tx, STATE, [fact], [event])
     with store.transaction() as tx:
         assert facts.known_facts(tx, "torch") == {fact.fact.key: fact}
-        assert facts.all_facts(tx) == (("torch", fact),)
+        assert all_facts(tx) == (("torch", fact),)
         assert facts.source_states(tx) == {"torch": STATE}
         assert facts.events_since(tx) == (kept,)
     assert kept == replace(event, id=kept.id)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.places import CHECKOUT
 from tests.real.disk import fill, may_mount, small_disk
-from tests.store.examples import NOON, known, wheel
+from tests.store.examples import NOON, all_facts, known, wheel
 from watcher.errors import OtherRevision, StoreError
 from watcher.model.facts import SourceState
 from watcher.store import database, facts, trials
@@ -127,7 +127,7 @@ def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
         facts.save_look(tx, STATE, [known()], [])
         raise ZeroDivisionError
     with store.transaction() as tx:
-        assert facts.all_facts(tx) == ()
+        assert all_facts(tx) == ()
 
 
 def test_a_lock_that_is_not_given_back_is_told_after_the_wait(
@@ -229,7 +229,7 @@ def test_pages_that_were_overwritten_are_told_as_damage(tmp_path: Path) -> None:
 def read_everything(folder: Path) -> None:
     broken = open_store(folder)
     with broken.transaction() as tx:
-        facts.all_facts(tx)
+        all_facts(tx)
 
 
 def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.earlier_rows import WHEEL, columns_of, read_rows, rows_of, write_rows
-from tests.store.examples import HOUR, NOON
+from tests.store.examples import HOUR, NOON, all_facts
 from tests.store.test_migrations import REVISIONS, migrated, schema, with_next_migration
 from tests.store.test_troubles import started
 from watcher.model.notice import NoticeKind
@@ -61,7 +61,7 @@ def assert_kept(path: Path, revision: str) -> None:
 def assert_readable(store: Store, revision: str) -> None:
     """Let each reader of the store meet the row that it is for."""
     with store.transaction() as tx:
-        ((source, fact),) = facts.all_facts(tx)
+        ((source, fact),) = all_facts(tx)
         assert (source, fact.fact.name, fact.fact.detail, fact.baseline) == ("torch", WHEEL, {"size": "9"}, True)
         state = facts.source_states(tx)["torch"]
         assert state.error is not None

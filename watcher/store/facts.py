@@ -44,12 +44,6 @@ def missed_facts(tx: Transaction, source: str) -> dict[str, KnownFact]:
     return {row[0]: _known(row[1:]) for row in tx.execute(_MISSED, {"name": source}).all()}
 
 
-def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
-    """Return every fact with its source's name, in order of source and key."""
-    found = tx.execute(select(facts.c.source, *_FACT, *_KNOWN).order_by(facts.c.source, facts.c.key))
-    return tuple((row[0], _known(row[1:])) for row in found)
-
-
 def facts_where(
     tx: Transaction, condition: ColumnElement[bool], limit: int | None = None
 ) -> Iterator[tuple[str, KnownFact]]:

@@ -5,9 +5,8 @@ generated histories. Facts come one after another: nobody holds them all.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
@@ -15,6 +14,7 @@ from watcher.model.trial import Outcome, Trial
 from watcher.store.database import Transaction
 from watcher.store.facts import facts_of
 from watcher.store.tables import candidates, facts, trials
+from watcher.store.trials import outlines
 
 _OUTLINE = (
     trials.c.id,
@@ -56,12 +56,12 @@ def planning_trials(tx: Transaction, state: DeviceState, setup: str, engine: str
     here = _is_here(state) & or_(trials.c.setup == setup, _IS_OVERLAY)
     brought_up = (trials.c.outcome == Outcome.VERDICT) & (candidates.c.engine == engine) & ~_IS_OVERLAY
     last = select(func.max(trials.c.id)).join(candidates).where(brought_up).scalar_subquery()
-    return tuple(_outlines(tx, _OUTLINES.where(here | (trials.c.id == last))))
+    return tuple(outlines(tx, _OUTLINES.where(here | (trials.c.id == last))))
 
 
 def wheel_trials(tx: Transaction, state: DeviceState) -> tuple[Trial, ...]:
     """Return the outlines of the trials on this device state that probed wheels, newest first."""
-    return tuple(_outlines(tx, _OUTLINES.where(_is_here(state), _IS_OVERLAY)))
+    return tuple(outlines(tx, _OUTLINES.where(_is_here(state), _IS_OVERLAY)))
 
 
 def _is_here(state: DeviceState) -> ColumnElement[bool]:
@@ -71,8 +71,3 @@ def _is_here(state: DeviceState) -> ColumnElement[bool]:
 
 def _or_unknown(column: ColumnElement[str | None]) -> ColumnElement[str]:
     return func.coalesce(func.nullif(column, ""), "?")
-
-
-def _outlines(tx: Transaction, query: Select[Any]) -> Iterator[Trial]:
-    names = [column.name for column in _OUTLINE]
-    return (Trial(**dict(zip(names, row, strict=True))) for row in tx.execute(query))

@@ -6,7 +6,6 @@ generated histories. The values are whole where they speak, and lack what no ans
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 from sqlalchemy import Select, TableValuedAlias, and_, bindparam, func, or_, select, text, tuple_
 
@@ -18,6 +17,7 @@ from watcher.store.candidates import candidates as stored_candidates
 from watcher.store.database import Transaction
 from watcher.store.facts import facts_where
 from watcher.store.tables import candidates, facts, sources, statics, trials
+from watcher.store.trials import outlines
 
 Facts = tuple[tuple[str, KnownFact], ...]
 
@@ -90,10 +90,10 @@ def telling_trials(
         gone: the reasons against candidates that no source shows any more.
     """
     speaking = _listed(_speaking(tx, bug_id, engine, state, gone))
-    found = {one.id: one for one in _outlines(tx, select(*_SPEAKING).where(trials.c.id.in_(select(speaking.c.value))))}
+    found = {one.id: one for one in outlines(tx, select(*_SPEAKING).where(trials.c.id.in_(select(speaking.c.value))))}
     boots = {one.device_state.boot_id for one in found.values() if one.device_state.key == state.key} - {None}
     first = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(boots, may_leave_memory)))
-    found.update((one.id, one) for one in _outlines(tx, first))
+    found.update((one.id, one) for one in outlines(tx, first))
     return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
 
 
@@ -167,8 +167,3 @@ _SPEAKING = (
     trials.c.basis,
     trials.c.probe,
 )
-
-
-def _outlines(tx: Transaction, query: Select[*tuple[Any, ...]]) -> Iterator[Trial]:
-    names = [column.name for column in query.selected_columns]
-    return (Trial(**dict(zip(names, row, strict=True))) for row in tx.execute(query).all())

@@ -1,6 +1,6 @@
 """Trials and their journal; with them candidates and the few single values (`get_meta`) that planning remembers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from watcher.store.candidates import candidates, set_skipped, upsert_candidates
 from watcher.store.database import Transaction
 from watcher.store.tables import journal, meta
 from watcher.store.tables import trials as table
-from watcher.store.upsert import upsert
+from watcher.store.upsert import CHUNK, upsert
 
 __all__ = [
     "StageChange",
@@ -34,7 +34,9 @@ __all__ = [
     "withdrawal_of",
 ]
 _FIELDS = tuple(field.name for field in fields(Trial))
-_OF_STARTS = ("id", "candidate", "device_state", "bug_id", "started_at", "bug", "starts", "setup")
+_OF_STARTS = select(
+    *(table.c[name] for name in ("id", "candidate", "device_state", "bug_id", "started_at", "bug", "starts", "setup"))
+)
 _TRIALS = select(*(table.c[name] for name in _FIELDS))
 
 
@@ -82,9 +84,7 @@ def started_before(tx: Transaction, one: Trial) -> tuple[Trial, ...]:
     They are whole in what `earlier_starts` reads of them.
     """
     alike = and_(table.c.bug_id == one.bug_id, table.c.setup == one.setup, table.c.started_at < one.started_at)
-    columns = [table.c[name] for name in _OF_STARTS]
-    found = tx.execute(select(*columns).where(alike, text("starts != '[]'")).order_by(table.c.id.desc()))
-    return tuple(Trial(**dict(zip(_OF_STARTS, row, strict=True))) for row in found)
+    return tuple(outlines(tx, _OF_STARTS.where(alike, text("starts != '[]'")).order_by(table.c.id.desc())))
 
 
 def on_boot(tx: Transaction, boot_id: str | None) -> tuple[Trial, ...]:
@@ -144,6 +144,13 @@ def set_meta(tx: Transaction, key: str, value: str | None) -> None:
         tx.execute(delete(meta).where(meta.c.key == key))
     else:
         upsert(tx, meta, [{"key": key, "value": value}])
+
+
+def outlines(tx: Transaction, query: Select[*tuple[Any, ...]]) -> Iterator[Trial]:
+    """Yield trials of which a query reads some columns; what it leaves out is as in a trial that has just begun."""
+    names = [column.name for column in query.selected_columns]
+    for rows in tx.execute(query).partitions(CHUNK):  # rows that are fetched one by one take longer
+        yield from (Trial(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 def _note(tx: Transaction, trial_id: int, change: StageChange) -> None:
