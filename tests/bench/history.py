@@ -9,8 +9,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlalchemy import insert
-
 from watcher.config.load import read_presets
 from watcher.demo.world import sources_toml
 from watcher.model.device import DeviceState
@@ -31,8 +29,8 @@ from watcher.model.verdict import (
 from watcher.planner.candidates import fingerprint
 from watcher.store import facts as fact_store
 from watcher.store import outbox, statics, trials
-from watcher.store.database import Transaction, open_store
-from watcher.store.tables import journal
+from watcher.store.database import open_store
+from watcher.store.transaction import Transaction
 from watcher.verdict.signatures import VERSION
 
 YEARS = timedelta(days=4 * 365)
@@ -239,7 +237,7 @@ class _Past:
             kept = trials.new_trial(tx, replace(trial, stage=Stage.PREFLIGHT))
             ended = trial.finished_at or begun
             trials.record_trial(tx, replace(trial, id=kept.id), ended)
-            tx.execute(insert(journal), [self._change(kept.id, old, new, begun) for old, new in self._steps()])
+            tx.insert("journal", [self._change(kept.id, old, new, begun) for old, new in self._steps()])
             kind = NoticeKind.VERDICT if trial.outcome is Outcome.VERDICT else NoticeKind.TROUBLE
             outbox.enqueue(tx, Notice(kind, f"trial:{kept.id}", "trial", (str(kept.id),), ended))
         for notice in outbox.pending(tx, "mail", tuple(NoticeKind), self.history.now - YEARS):

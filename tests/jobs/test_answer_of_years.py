@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
 
 from tests.bench.history import History, configuration, write_history
 from tests.clocks import SteppingClock
@@ -23,7 +22,6 @@ from watcher.model.facts import Fact, FactKind, KnownFact, SourceState
 from watcher.planner.health import Stale, course_of, staleness
 from watcher.ports import Lines
 from watcher.store import candidates, facts, statics, trials
-from watcher.store.tables import facts as fact_table
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -112,7 +110,7 @@ def test_a_pre_release_ends_no_quiet_where_final_ones_are_wanted(tmp_path: Path)
             stamps = [(f"v1.{number}", NOW - timedelta(days=100 + 10 * number), False) for number in range(4)]
             stamps.append(("v2.0rc1", NOW - timedelta(days=5), True))
             shown = [Fact(FactKind.RELEASE, name, prerelease=rc, published_at=when) for name, when, rc in stamps]
-            tx.execute(delete(fact_table).where(fact_table.c.source == state.name))
+            tx.change("DELETE FROM facts WHERE source = ?", (state.name,))
             facts.save_look(tx, replace(state, last_ok=NOW), [KnownFact(one, NOW) for one in shown], ())
         with means.store.reading() as tx:
             states, known = facts.source_states(tx), all_facts(tx)

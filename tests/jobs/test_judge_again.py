@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from sqlalchemy.exc import IntegrityError
 
 from tests.clocks import SteppingClock
 from tests.planner.worlds import HOUR, NOW, candidate, trial
@@ -178,7 +177,7 @@ def test_verdict_and_notice_are_kept_together_or_not_at_all(world: World) -> Non
     database = world.folder / "data" / "watcher.db"
     with sqlite3.connect(database) as connection:
         connection.execute("CREATE TRIGGER broken BEFORE INSERT ON notices BEGIN SELECT RAISE(ABORT, 'cut'); END")
-    with world.means() as means, pytest.raises(IntegrityError):
+    with world.means() as means, pytest.raises(sqlite3.IntegrityError):
         judge_again(means)
     assert world.stored(number).signatures == "an older one"
     world.turn()  # a round does the rest of its work all the same

@@ -40,7 +40,7 @@ from watcher.planner.relevance import relevance
 from watcher.ports import Lines
 from watcher.store import candidates as candidate_store
 from watcher.store import facts, outbox, statics, trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading, Transaction
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -101,7 +101,7 @@ def told_of_all(means: Means, device: DeviceFacts, asked_now: bool) -> Told:
 
 
 def standing_of(
-    tx: Transaction, means: Means, device: DeviceFacts, asked_now: bool, found: list[Candidate]
+    tx: Reading, means: Means, device: DeviceFacts, asked_now: bool, found: list[Candidate]
 ) -> due.Standing:
     announced = {}
     for one in found:

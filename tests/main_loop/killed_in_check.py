@@ -1,13 +1,13 @@
 """Run the program and let it be killed in the middle of a check: `killed_in_check.py N ARGUMENT…`.
 
-It dies before the N-th thing (from 1) that it would tell the database: statements and commits count.
+It dies before the N-th thing (from 1) that it would tell the database: a row that is written and a commit count.
 """
 
 import os
 import signal
+import sqlite3
 import sys
-
-from sqlalchemy import Engine, event
+from typing import Any
 
 from watcher.cli import run_command_line
 
@@ -15,14 +15,18 @@ from watcher.cli import run_command_line
 def main() -> int:
     left = int(sys.argv[1])
 
-    def dies(*_: object) -> None:
+    def dies(_: str) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(Engine, "before_cursor_execute", dies)
-    event.listen(Engine, "commit", dies)
+    def connect(*place: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = opened(*place, **options)
+        connection.set_trace_callback(dies)
+        return connection
+
+    opened, sqlite3.connect = sqlite3.connect, connect  # type: ignore[assignment]
     return run_command_line(sys.argv[2:])
 
 

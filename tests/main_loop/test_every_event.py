@@ -160,8 +160,8 @@ def test_each_kind_of_event_appears_exactly_once_and_a_replay_adds_nothing(world
     assert kinds(world.scene.answer("events", "--since", "1d")["events"]) == once
 
 
-MOMENTS = range(5, 65, 4)
-"""Of the seventy things that a check tells the database: before these it is killed."""
+MOMENTS = range(5, 125, 8)
+"""Of the hundred and more things that a check tells the database: before these it is killed."""
 
 
 def test_killed_at_any_moment_of_a_check_each_event_is_there_exactly_once(world: World) -> None:

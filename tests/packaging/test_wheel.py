@@ -61,7 +61,8 @@ def test_what_stands_at_the_top_of_the_checkout_is_inside(installed: Installed) 
     assert migrations
     assert {f"watcher/_shipped/{path}" for path in migrations} <= names
     assert {"watcher/engines/vllm.toml", "watcher/bugs/cuda-allocator/bug.toml", "watcher/py.typed"} <= names
-    assert {"watcher/bugs/cuda-allocator/probe.py", "watcher/suites/builtin.json"} <= names
+    data = {"watcher/bugs/cuda-allocator/probe.py", "watcher/suites/builtin.json", "watcher/store/schema.sql"}
+    assert data <= names
 
 
 def test_without_a_configuration_it_watches_with_the_shipped_one(installed: Installed) -> None:

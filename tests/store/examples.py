@@ -2,14 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import true
-
 from watcher.model.device import DeviceState
 from watcher.model.facts import Fact, FactKind, KnownFact
 from watcher.model.notice import Notice, NoticeKind
 from watcher.model.trial import Candidate, Trial
-from watcher.store.database import Transaction
 from watcher.store.facts import facts_where
+from watcher.store.transaction import Reading
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -35,6 +33,6 @@ def notice(key: str, kind: NoticeKind = NoticeKind.NEWS, at: datetime = NOON) ->
     return Notice(kind, key, "news", ("1", "2"), at)
 
 
-def all_facts(tx: Transaction) -> tuple[tuple[str, KnownFact], ...]:
+def all_facts(tx: Reading) -> tuple[tuple[str, KnownFact], ...]:
     """Return every fact with its source's name, in order of source and key."""
-    return tuple(sorted(facts_where(tx, true()), key=lambda row: (row[0], row[1].fact.key)))
+    return tuple(sorted(facts_where(tx, "true"), key=lambda row: (row[0], row[1].fact.key)))

@@ -1,4 +1,4 @@
-"""The migrations, the tables and the constant say the same; nothing is lost on the way to a newer schema."""
+"""The migrations, the schema of a new database and the constant agree; nothing is lost on the way to a newer one."""
 
 import shutil
 import sqlite3
@@ -7,10 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
 
 from tests.store.examples import NOON, candidate, notice
 from watcher.config.place import shipped
@@ -22,7 +19,6 @@ from watcher.model.trial import Overlay
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.store import appearances, candidates, database, facts, migrate, outbox, trials
 from watcher.store.database import open_store
-from watcher.store.tables import metadata
 
 REVISIONS = tuple(script.revision for script in ScriptDirectory.from_config(migrate.alembic_config()).walk_revisions())
 ALL = tuple(NoticeKind)
@@ -58,7 +54,7 @@ def schema(path: Path) -> set[tuple[str, str]]:
 
 
 def normalised(sql: str) -> str:
-    head, _, inside = sql.partition("(")
+    head, _, inside = sql.replace(" (", "(").partition("(")
     parts = sorted(" ".join(part.split()) for part in inside.rstrip(")\n ").replace('"', "").split(","))
     return " ".join(head.split()) + "|".join(parts)
 
@@ -73,15 +69,6 @@ def migrated(folder: Path, revision: str) -> Path:
 
 def test_the_constant_is_the_newest_migration() -> None:
     assert migrate.head_revision() == database.REVISION
-
-
-def test_the_migrations_from_empty_agree_with_the_tables(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{migrated(tmp_path, 'head')}")
-    with engine.connect() as connection:
-        # what follows from other columns is read back wrongly where a table has several: the next test compares that
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
-        assert compare_metadata(context, metadata) == []
-    engine.dispose()
 
 
 def test_a_new_database_is_what_the_migrations_would_have_made(tmp_path: Path) -> None:
@@ -203,7 +190,7 @@ def test_when_things_of_0005_appeared_and_where_they_ran_is_known_in_0006(tmp_pa
         assert last == {"torch": appearances.Last(NOON + timedelta(days=1), NOON)}
         assert len([*appearances.dated_facts(tx, "torch", NOON)]) == 2
         sql = "SELECT ended_at, l4t, driver, boot_id FROM trials"
-        assert tx.exec_driver_sql(sql).all() == [(first, "36.4.4", None, "b")] * 2
+        assert tx.rows(sql) == [(first, "36.4.4", None, "b")] * 2
     store.close()
 
 
@@ -223,10 +210,8 @@ def test_a_migration_keeps_the_rows_and_a_copy_from_before(tmp_path: Path, monke
     store = open_store(tmp_path)
     with store.transaction() as tx:
         assert [one.key for one in outbox.pending(tx, "mail", ALL, NOON)] == ["kept"]
-        assert tx.exec_driver_sql("SELECT extra FROM notices").all() == [(None,)]
-        assert tx.exec_driver_sql("SELECT count(*) FROM deliveries").scalar_one() == 1, (
-            "a table made anew lost its rows"
-        )
+        assert tx.rows("SELECT extra FROM notices") == [(None,)]
+        assert tx.value("SELECT count(*) FROM deliveries") == 1, "a table made anew lost its rows"
     store.close()
     copy = sqlite3.connect(tmp_path / "watcher.db.before-9999")
     assert copy.execute("SELECT key FROM notices").fetchall() == [("kept",)]

@@ -5,7 +5,8 @@ from datetime import timedelta
 from tests.store.examples import HOUR, NOON, notice
 from watcher.model.notice import NoticeKind
 from watcher.store import outbox
-from watcher.store.database import Store, Transaction
+from watcher.store.database import Store
+from watcher.store.transaction import Transaction
 
 ALL = tuple(NoticeKind)
 SECOND = timedelta(seconds=1)

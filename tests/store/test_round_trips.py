@@ -16,7 +16,8 @@ from watcher.model.facts import Event, EventKind, Fact, FactKind, KnownFact, Loo
 from watcher.model.trial import Acceptance, Candidate, Score, ServiceReport, ServiceState, Stage, Start, Trial
 from watcher.model.verdict import BringUp, Evidence, FailureClass, Rung
 from watcher.store import facts, trials
-from watcher.store.database import Store, Transaction, open_store
+from watcher.store.database import Store, open_store
+from watcher.store.transaction import Transaction
 
 WORDS = st.text(max_size=40)
 TIMES = st.datetimes(timezones=st.just(UTC))

@@ -9,8 +9,9 @@ from watcher.model.trial import Candidate, Outcome, Stage, Start, Trial
 from watcher.model.verdict import BringUp, BugState, FailureClass
 from watcher.store import facts, trials
 from watcher.store.appearances import Last, last_appearances
-from watcher.store.database import Store, Transaction
+from watcher.store.database import Store
 from watcher.store.telling import telling_trials
+from watcher.store.transaction import Transaction
 
 HERE = DeviceState("36.4.4", "540.4.0", "boot")
 BEFORE = DeviceState("36.4.3", "540.3.0", "old boot")

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 
 from tests.store.examples import HOUR, NOON, begun, candidate
 from watcher.model.device import DeviceState
@@ -85,7 +84,7 @@ def test_figures_of_before_are_read(store: Store, accuracy: str) -> None:
     old = f'{{"completion": true, "phrases": {{"passed": 30, "total": 32}}, "tool_accuracy": {accuracy}}}'
     with store.transaction() as tx:
         trial = trials.new_trial(tx, begun())
-        tx.execute(text("update trials set acceptance = :old where id = :id"), {"old": old, "id": trial.id})
+        tx.change("UPDATE trials SET acceptance = ? WHERE id = ?", (old, trial.id))
     with store.transaction() as tx:
         found = trials.trial(tx, trial.id)
         assert found is not None
@@ -146,6 +145,18 @@ def test_a_trial_shows_its_candidate_as_it_was_tried(store: Store) -> None:
         assert kept.candidate.id == 1
 
 
+def test_trials_are_found_by_the_content_that_ran(store: Store) -> None:
+    """What was named by its tag is known by its content only once it is pulled."""
+    named = candidate("name:example/vllm:f1")
+    with store.transaction() as tx:
+        trial = trials.new_trial(tx, begun(named))
+        pulled = replace(trial.candidate, fingerprint="f1")
+        trials.record_trial(tx, replace(trial, candidate=pulled, stage=Stage.DONE), NOON)
+        trials.new_trial(tx, begun(candidate("f2")))
+        assert [one.id for one in trials.of_content(tx, "f1")] == [trial.id]
+        assert trials.of_content(tx, "name:example/vllm:f1") == ()
+
+
 def test_recording_a_trial_that_was_never_begun_is_an_error(store: Store) -> None:
     with store.transaction() as tx, pytest.raises(LookupError, match="there is no trial 7"):
         trials.record_trial(tx, replace(begun(), id=7), NOON)
@@ -153,7 +164,7 @@ def test_recording_a_trial_that_was_never_begun_is_an_error(store: Store) -> Non
 
 def test_unfinished_trials_are_found_through_their_index(store: Store) -> None:
     with store.transaction() as tx:
-        plan = tx.exec_driver_sql("EXPLAIN QUERY PLAN SELECT * FROM trials WHERE stage != 'done' ORDER BY id").all()
+        plan = tx.rows("EXPLAIN QUERY PLAN SELECT * FROM trials WHERE stage != 'done' ORDER BY id")
     assert "ix_trials_unfinished" in str(plan)
 
 

@@ -108,7 +108,7 @@ def test_a_process_killed_in_a_migration_leaves_the_old_schema_and_a_copy(
     with_next_migration(tmp_path / "next", monkeypatch)
     store = open_store(tmp_path)
     with store.transaction() as tx:
-        assert tx.exec_driver_sql("SELECT key, extra FROM notices").all() == [("kept", None)]
+        assert tx.rows("SELECT key, extra FROM notices") == [("kept", None)]
         assert trials.get_meta(tx, "ballast") is None
     assert_readable(store, revision)
     store.close()

@@ -61,9 +61,8 @@ def run_trial(call: Call, asked: Asked, exit_code: bool, as_json: bool) -> int:
 
 def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:
     wish = _wish(means, asked)
-    with means.store.transaction() as tx:
-        past = trials.trials(tx)
-    reason = None if asked.force else reason_not_again(wish.candidate, past, means.device(), wish.engine.setup)
+    past, setup = _past(means, wish.candidate), wish.engine.setup
+    reason = None if asked.force else reason_not_again(wish.candidate, past, means.device(), setup)
     if kept := kept_engines(means.data_dir):
         reason = f"{kept} is kept running from an earlier trial; `watcher restore` ends it"
     if reason is not None:
@@ -72,6 +71,15 @@ def _tried(means: Means, asked: Asked) -> tuple[Trial, bool]:
         return try_candidate(means, wish)
     except Refused as refused:  # another process holds the lease
         return refuse_candidate(means, wish, str(refused)), False
+
+
+def _past(means: Means, candidate: Candidate) -> tuple[Trial, ...]:
+    """Return the trials of this content, and what happened on the same boots, which may cast doubt on them."""
+    with means.store.reading() as tx:
+        alike = trials.of_content(tx, candidate.fingerprint)
+        boots = dict.fromkeys(one.device_state.boot_id for one in alike)
+        beside = (one for boot in boots for one in trials.on_boot(tx, boot))
+        return tuple({one.id: one for one in (*alike, *beside)}.values())
 
 
 def _wish(means: Means, asked: Asked) -> Wish:

@@ -92,11 +92,12 @@ def _log_round(call: Call, done: "Round") -> None:
     """Say in a line what a round of the service did, each failed look and each trial in one of their own."""
     from watcher.notify.message import trial_verdict
 
+    titles = call.settings().engine_titles
     for look in done.looks:
         if look.outcome is LookOutcome.FAILED:
             call.say(f"source {look.source}: {look.error.message if look.error else 'failed'}", source=look.source)
     for trial in done.trials:
-        call.say(f"trial {trial.id} of {trial.candidate.title}: {trial_verdict(trial, {})}", trial=trial.id)
+        call.say(f"trial {trial.id} of {trial.candidate.title}: {trial_verdict(trial, titles)}", trial=trial.id)
     failed = sum(look.outcome is LookOutcome.FAILED for look in done.looks)
     seconds = round((done.finished_at - done.started_at).total_seconds(), 1)
     call.say(

@@ -21,7 +21,7 @@ from watcher.planner.rhythm import next_look
 from watcher.planner.versions import pep440_key
 from watcher.store import facts as fact_store
 from watcher.store import statics
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Watched:
     next_look: datetime | None
 
 
-def watched_sources(means: Means, tx: Transaction) -> tuple[Watched, ...]:
+def watched_sources(means: Means, tx: Reading) -> tuple[Watched, ...]:
     """Return the configured sources in the order of the configuration."""
     states, counts = fact_store.source_states(tx), fact_store.counts(tx)
     stale = stale_now(means, tx, states)

@@ -302,6 +302,11 @@ class Settings(Section):
         return self.engines[self.trial.engine]
 
     @property
+    def engine_titles(self) -> dict[str, str]:
+        """Return how people call the engines, by their ids."""
+        return {engine.id: engine.title for engine in self.engines.values()}
+
+    @property
     def experimental(self) -> frozenset[str]:
         """Return the ids of the engines of which little is known."""
         return frozenset(engine.id for engine in self.engines.values() if engine.experimental)

@@ -7,7 +7,7 @@ from watcher.jobs.means import Means
 from watcher.model.container import Ailment
 from watcher.model.notice import Notice, NoticeKind
 from watcher.store import outbox, trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Transaction
 
 AILING = "ailing"
 """Topic of notices: their subjects are services."""

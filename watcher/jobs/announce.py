@@ -24,7 +24,7 @@ from watcher.ports import Notifier
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import outbox, trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading, Transaction
 
 SOURCE_FAILED, SOURCE_RECOVERED, NEWS, TRIAL, OWED = "source-failed", "source-recovered", "news", "trial", "owed"
 PLANNED, WITHDRAWN = "planned", "withdrawn"
@@ -86,7 +86,7 @@ def _deliver(means: Means, notifier: Notifier, answer: Answer) -> bool:
     return True
 
 
-def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: Answer) -> Digest:
+def _digest(tx: Reading, means: Means, notices: Sequence[Notice], answer: Answer) -> Digest:
     event_ids = [int(number) for number in _subjects(notices, NEWS)]
     trial_ids = dict.fromkeys(int(number) for number in (*_subjects(notices, TRIAL), *_subjects(notices, OWED)))
     told = (trials.trial(tx, number) for number in trial_ids)
@@ -114,7 +114,7 @@ def _digest(tx: Transaction, means: Means, notices: Sequence[Notice], answer: An
             *_withdrawals(tx, notices),
             *(f"{name} was ill when it was looked at, and is well now" for name in ailing if not ailing[name]),
         ),
-        engines={engine.id: engine.title for engine in means.settings.engines.values()},
+        engines=means.settings.engine_titles,
     )
 
 
@@ -126,28 +126,28 @@ def _ailing(means: Means, notices: Sequence[Notice]) -> dict[str, Ailment | None
     return {name: now.get(name) for name in names}
 
 
-def _withdrawals(tx: Transaction, notices: Sequence[Notice]) -> Iterator[str]:
+def _withdrawals(tx: Reading, notices: Sequence[Notice]) -> Iterator[str]:
     for number in dict.fromkeys(int(one) for one in _subjects(notices, WITHDRAWN)):
         trial, reason = trials.trial(tx, number), trials.withdrawal_of(tx, number)
         if trial is not None and reason is not None:
             yield f"The verdict of trial {number} ({trial.candidate.title}) is withdrawn: {reason}"
 
 
-def _planned(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[PlannedTrial]:
+def _planned(tx: Reading, means: Means, notices: Sequence[Notice]) -> Iterator[PlannedTrial]:
     """Yield the trials to come, each as it was announced last; what was left out since is none."""
     starts = {int(one.subjects[0]): one.subjects[1] for one in notices if one.topic == PLANNED}
     if not starts:
         return
     rules = rules_of(means)
-    for candidate in candidate_store.candidates(tx):
-        if candidate.id in starts and candidate.compatible and not candidate.skipped:
-            when = datetime.fromisoformat(starts[candidate.id])
+    for number, candidate in candidate_store.candidates_by_id(tx, starts).items():
+        if candidate.compatible and not candidate.skipped:
+            when = datetime.fromisoformat(starts[number])
             yield PlannedTrial(
                 candidate, when, means.settings.trial.services, rules.total, window_text(rules.hours, rules.zone)
             )
 
 
-def _stale_remarks(tx: Transaction, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:
+def _stale_remarks(tx: Reading, means: Means, notices: Sequence[Notice]) -> Iterator[SourceRemark]:
     if names := dict.fromkeys(_subjects(notices, SOURCE_STALE)):
         stale = stale_now(means, tx, fact_store.source_states(tx))
         yield from (SourceRemark(name, stale[name].sentence, stale[name].is_unseen) for name in names if name in stale)

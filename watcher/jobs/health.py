@@ -20,7 +20,7 @@ from watcher.planner.health import (
 from watcher.store import facts as fact_store
 from watcher.store import outbox
 from watcher.store.appearances import Day, Last, dated_facts, days_of, last_appearances
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading, Transaction
 
 TOLD_AFTER = 3
 """Failed looks in a row, before anything is told of them: networks come up late, upstreams have bad minutes."""
@@ -33,7 +33,7 @@ def rhythm_of(means: Means, config: SourceConfig) -> timedelta:
     return config.every or means.settings.schedule.every
 
 
-def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) -> dict[str, Stale]:
+def stale_now(means: Means, tx: Reading, states: Mapping[str, SourceState]) -> dict[str, Stale]:
     """Return the configured sources that are stale now, by name, in the order of the configuration.
 
     Of a source that had news lately no fact is read.
@@ -47,7 +47,7 @@ def stale_now(means: Means, tx: Transaction, states: Mapping[str, SourceState]) 
     return {name: stale for name, stale in found.items() if stale is not None}
 
 
-def _courses(tx: Transaction, configs: Sequence[SourceConfig], since: datetime) -> dict[str, Course]:
+def _courses(tx: Reading, configs: Sequence[SourceConfig], since: datetime) -> dict[str, Course]:
     """Return, by source, what tells whether it went quiet: nothing of one that had news since then."""
     lasts = last_appearances(tx, HAS_RHYTHM)
     recent = {one.name for one in configs if (last := _last(lasts, one)) is not None and last >= since}

@@ -17,7 +17,7 @@ def skip_candidate(means: Means, candidate_id: int, skipped: bool) -> Candidate 
             return None
     make_plan(means, means.device(), asked_now=False)
     with means.store.reading() as tx:
-        return next(one for one in candidate_store.candidates(tx) if one.id == candidate_id)
+        return candidate_store.candidates_by_id(tx, (candidate_id,))[candidate_id]
 
 
 def pause_trials(means: Means, span: timedelta | None) -> datetime | None:

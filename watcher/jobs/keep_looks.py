@@ -17,8 +17,7 @@ from watcher.planner.health import appeared_at, called, newest
 from watcher.planner.news import changes
 from watcher.store import facts as fact_store
 from watcher.store import outbox
-from watcher.store.database import Transaction
-from watcher.store.upsert import chunks
+from watcher.store.transaction import Reading, Transaction
 
 AT_ONCE = 64
 """Looks in one transaction, at most."""
@@ -52,7 +51,8 @@ def keep_looks(
 
     Many share a transaction, which a disk takes as fast as one; not all, for others wait for it.
     """
-    return [kept for some in chunks(group, AT_ONCE) for kept in _kept_together(means, some, states, holds)]
+    parts = (group[begin : begin + AT_ONCE] for begin in range(0, len(group), AT_ONCE))
+    return [kept for some in parts for kept in _kept_together(means, some, states, holds)]
 
 
 def keep_asked(tx: Transaction, holds: HostHolds) -> None:
@@ -130,7 +130,7 @@ def _keep(tx: Transaction, means: Means, polled: Polled, state: SourceState | No
     return Kept(config, Look(config.name, config.kind, outcome, count, polled.traffic), events)
 
 
-def _compared_with(tx: Transaction, config: SourceConfig, poll: Poll) -> dict[str, KnownFact]:
+def _compared_with(tx: Reading, config: SourceConfig, poll: Poll) -> dict[str, KnownFact]:
     """Return what a look can change: where the upstream says "unchanged", only what it did not show before."""
     if poll.facts is None and not poll.is_fresh:
         return fact_store.missed_facts(tx, config.name)

@@ -25,9 +25,9 @@ from watcher.planner.upgrade import CORE, JETPACK
 from watcher.store import candidates as candidate_store
 from watcher.store import facts as fact_store
 from watcher.store import outbox, statics, trials
-from watcher.store.database import Transaction
 from watcher.store.planning import image_facts, planning_trials, wheel_facts, wheel_trials
 from watcher.store.telling import Facts, candidates_of, telling_facts, telling_trials, wheels_of_version
+from watcher.store.transaction import Reading, Transaction
 
 PAUSED_UNTIL = "paused-until"
 FIRST_DEVICE_STATE = "first-device-state"
@@ -66,7 +66,7 @@ def make_plan(means: Means, device: DeviceFacts, asked_now: bool) -> Plan:
     return Plan(current, changed, rules, starts)
 
 
-def _found(tx: Transaction, means: Means, device: DeviceFacts) -> list[Candidate]:
+def _found(tx: Reading, means: Means, device: DeviceFacts) -> list[Candidate]:
     """Return the images that sources show, then the wheels that can be laid over the newest one that fits."""
     settings, left_out = means.settings, candidate_store.skipped_ones(tx)
     of_engines = [one.name for one in settings.sources if engine_of(one, settings.engines)]
@@ -172,7 +172,7 @@ class _Known:
     statics: Sequence[StaticRecord]
 
 
-def _telling_facts(tx: Transaction, means: Means, device: DeviceFacts, known: _Known) -> Facts:
+def _telling_facts(tx: Reading, means: Means, device: DeviceFacts, known: _Known) -> Facts:
     """Return the facts of which the answer can speak: with them it is what it would be with all."""
     settings, engines = means.settings, {means.settings.engine.id: means.settings.engine}
     images = [one.name for one in settings.sources if engine_of(one, engines)]
@@ -241,7 +241,7 @@ def _announced_for(means: Means, device: DeviceFacts) -> str:
     return f":{means.settings.engine.setup}:{device.state.key}:"
 
 
-def _announced(tx: Transaction, means: Means, device: DeviceFacts) -> dict[tuple[str, str], datetime]:
+def _announced(tx: Reading, means: Means, device: DeviceFacts) -> dict[tuple[str, str], datetime]:
     """Return when each candidate, by engine and fingerprint, was first announced for this device and setup."""
     told: dict[tuple[str, str], datetime] = {}
     this_ground = _announced_for(means, device)
@@ -253,14 +253,14 @@ def _announced(tx: Transaction, means: Means, device: DeviceFacts) -> dict[tuple
     return told
 
 
-def is_quarantined(tx: Transaction, boot_id: str | None) -> bool:
+def is_quarantined(tx: Reading, boot_id: str | None) -> bool:
     """Return whether trials on this boot keep failing on our side."""
     cleared = trials.get_meta(tx, QUARANTINE_CLEARED_AT)
     cleared_at = datetime.fromisoformat(cleared) if cleared else None
     return boot.is_quarantined(trials.last_ended(tx, boot.EVIDENCE, 2), boot_id, cleared_at)
 
 
-def paused_until(tx: Transaction) -> datetime | None:
+def paused_until(tx: Reading) -> datetime | None:
     """Return until when a person paused automatic trials; None where nobody did. It may be over."""
     paused = trials.get_meta(tx, PAUSED_UNTIL)
     return datetime.fromisoformat(paused) if paused else None

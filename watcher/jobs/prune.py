@@ -11,7 +11,7 @@ from watcher.errors import HostError
 from watcher.jobs.means import Means
 from watcher.model.container import LocalImage
 from watcher.store import trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading, Transaction
 
 PULLING, PULLED = "pulling-image", "pulled-images"
 
@@ -87,7 +87,7 @@ def _claim(means: Means) -> None:
         trials.set_meta(tx, PULLING, None)
 
 
-def _pulled(tx: Transaction) -> list[Pulled]:
+def _pulled(tx: Reading) -> list[Pulled]:
     """Return what the watcher brought, the newest last; one without a name is known by its id."""
     lines = (trials.get_meta(tx, PULLED) or "").splitlines()
     words = (line.partition(" ") for line in lines if line)

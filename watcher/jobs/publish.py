@@ -33,7 +33,7 @@ from watcher.planner.health import is_news
 from watcher.planner.pins import resolved
 from watcher.store import facts as fact_store
 from watcher.store import overview, statics, trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Reading
 from watcher.store.trials import StageChange
 
 MOST_EVENTS, MOST_BEFORE, MOST_TRIALS = 400, 200, 20
@@ -112,7 +112,7 @@ def _details(
     return {one.id: trial_details(one, journals[one.id], means.data_dir, now) for one in told}
 
 
-def _totals(tx: Transaction, means: Means) -> Totals:
+def _totals(tx: Reading, means: Means) -> Totals:
     ended = overview.trial_totals(tx)
     kinds = [NoticeKind(kind) for kind in means.settings.notify.on]
     waiting = overview.undelivered(tx, [one.channel for one in means.notifiers], kinds)
@@ -122,7 +122,7 @@ def _totals(tx: Transaction, means: Means) -> Totals:
     return Totals(ended.outcomes, ended.away_seconds, waiting, datetime.fromisoformat(checked), float(seconds))
 
 
-def _trials(tx: Transaction, answer: Answer) -> tuple[Trial, ...]:
+def _trials(tx: Reading, answer: Answer) -> tuple[Trial, ...]:
     """Return one trial more than are shown, and the one that the answer stands on where it is older."""
     last = trials.trials(tx, MOST_TRIALS + 1)
     if answer.trial_id is None or any(one.id == answer.trial_id for one in last):

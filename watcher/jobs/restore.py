@@ -11,7 +11,7 @@ from watcher.jobs.means import Means
 from watcher.jobs.pay import seen_down
 from watcher.model.trial import Outcome, ServiceReport, Stage, Trial
 from watcher.store import trials
-from watcher.store.database import Transaction
+from watcher.store.transaction import Transaction
 
 
 def settle_dead_trials(means: Means) -> tuple[ServiceReport, ...]:

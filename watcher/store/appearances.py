@@ -4,16 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ScalarSelect, func, select
-
 from watcher.model.facts import Fact, FactKind, KnownFact
-from watcher.store.columns import Moment
-from watcher.store.database import Transaction
-from watcher.store.tables import facts, sources
-from watcher.store.upsert import CHUNK, chunks
+from watcher.store.transaction import Reading
+from watcher.store.values import listed, moment_if_any, words
 
-_APPEARED_AT = facts.c.appeared_at
 _UNDATED = datetime.min.replace(tzinfo=UTC)
+_KINDS = words(FactKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,37 +24,41 @@ Day = tuple[datetime | None, bool]
 """When the last of a day appeared, and whether it is a pre-release; None where there is no date."""
 
 
-def last_appearances(tx: Transaction, kinds: frozenset[FactKind]) -> dict[str, Last]:
+def last_appearances(tx: Reading, kinds: frozenset[FactKind]) -> dict[str, Last]:
     """Return when something of these kinds appeared last in each source."""
-    query = select(sources.c.name, _last(kinds), _last(kinds, is_final=True))
-    return {row[0]: Last(*row[1:]) for row in tx.execute(query)}
+    last = """
+        SELECT appeared_at FROM facts f WHERE f.source = sources.name
+        AND f.kind IN (SELECT value FROM json_each(:kinds)) {} ORDER BY appeared_at DESC LIMIT 1
+    """
+    query = f"SELECT name, ({last.format('')}), ({last.format('AND NOT prerelease')}) FROM sources"
+    found = tx.rows(query, {"kinds": listed(kinds)})
+    return {name: Last(moment_if_any(of_all), moment_if_any(of_final)) for name, of_all, of_final in found}
 
 
-def _last(kinds: frozenset[FactKind], is_final: bool = False) -> ScalarSelect[datetime | None]:
-    query = select(_APPEARED_AT).where(facts.c.source == sources.c.name, facts.c.kind.in_(sorted(kinds)))
-    if is_final:
-        query = query.where(facts.c.prerelease.is_(False))
-    return query.order_by(_APPEARED_AT.desc()).limit(1).scalar_subquery()
-
-
-def dated_facts(tx: Transaction, source: str, since: datetime | None = None) -> Iterator[KnownFact]:
+def dated_facts(tx: Reading, source: str, since: datetime | None = None) -> Iterator[KnownFact]:
     """Yield the facts of a source from `since` on (None: all), with nothing but kind, name and when they appeared."""
-    query = select(facts.c.kind, facts.c.appeared_at, facts.c.name, facts.c.prerelease).where(facts.c.source == source)
-    for kind, when, name, prerelease in tx.execute(query if since is None else query.where(since <= _APPEARED_AT)):
-        fact = Fact(kind, name, prerelease=prerelease, published_at=when)
+    query = "SELECT kind, appeared_at, name, prerelease FROM facts WHERE source = :source"
+    found = tx.rows(
+        query if since is None else f"{query} AND appeared_at >= :since", {"source": source, "since": since}
+    )
+    for kind, appeared_at, name, prerelease in found:
+        when = moment_if_any(appeared_at)
+        fact = Fact(_KINDS[kind], name, prerelease=bool(prerelease), published_at=when)
         yield KnownFact(fact, when or _UNDATED, baseline=when is None)
 
 
-def days_of(tx: Transaction, names: Collection[str], kinds: frozenset[FactKind]) -> dict[str, list[Day]]:
+def days_of(tx: Reading, names: Collection[str], kinds: frozenset[FactKind]) -> dict[str, list[Day]]:
     """Return, of each of these sources, the days on which something of these kinds appeared.
 
     That serves where all names count alike.
     """
-    last = func.max(_APPEARED_AT, type_=Moment)
-    query = select(facts.c.source, last, facts.c.prerelease).where(facts.c.kind.in_(sorted(kinds)))
-    query = query.group_by(facts.c.source, func.substr(_APPEARED_AT, 1, 10), facts.c.prerelease)
+    query = """
+        SELECT max(appeared_at), prerelease FROM facts
+        WHERE source = :source AND kind IN (SELECT value FROM json_each(:kinds))
+        GROUP BY substr(appeared_at, 1, 10), prerelease
+    """
     found: dict[str, list[Day]] = {}
-    for some in chunks(sorted(names), CHUNK):
-        for source, when, is_prerelease in tx.execute(query.where(facts.c.source.in_(some))).all():
-            found.setdefault(source, []).append((when, is_prerelease))
+    for name in sorted(names):
+        if rows := tx.rows(query, {"source": name, "kinds": listed(kinds)}):
+            found[name] = [(moment_if_any(last), bool(prerelease)) for last, prerelease in rows]
     return found

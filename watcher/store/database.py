@@ -1,19 +1,14 @@
 """Open the database, keep its schema current, and turn SQLite's troubles into sentences that say what to do."""
 
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
-
-from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from typing import TypeVar
 
 from watcher.errors import OtherRevision, StoreError
-from watcher.store.tables import metadata
+from watcher.store.transaction import Reading, Transaction
 
 REVISION = "0006"
 """The newest migration; a test holds it equal to alembic's head, so that opening need not import alembic."""
@@ -21,15 +16,8 @@ FILE_NAME = "watcher.db"
 BUSY_SECONDS = 10.0
 _WORTH_COMPACTING = 0.2
 """Share of empty pages: rewriting the file takes as much room again meanwhile, and they are used again anyway."""
-_VERSION_TABLE = """
-CREATE TABLE alembic_version (
-  version_num VARCHAR(32) NOT NULL,
-  CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
-)
-""".strip()
-
-Transaction: TypeAlias = Connection
-"""The open transaction, handed to the functions of this package; nobody else calls its methods."""
+_SCHEMA = Path(__file__).with_name("schema.sql")
+Lent = TypeVar("Lent", bound=Reading)
 
 _LOCKED = "the database is held by another process; wait until that ends, or end it if it hangs"
 _SENTENCES = {
@@ -44,16 +32,26 @@ _SENTENCES = {
 }
 _OTHERWISE = "the database could not be read or written; `watcher doctor` says more"
 
-# it prints a traceback of what interrupts the closing of a connection, and raises that all the same
-logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
-
 
 class Store:
-    """The open database of one `data_dir`; safe between threads."""
+    """The open database of one `data_dir`; safe between threads.
 
-    def __init__(self, path: Path, engine: Engine) -> None:
+    Args:
+        connect: opens a connection; those that are not used wait in `idle`.
+        begin: what begins a transaction that may write.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        idle: sqlite3.Connection,
+        begin: str = "BEGIN IMMEDIATE",  # it takes the lock at once: none fails halfway for want of it
+    ) -> None:
         self.path = path
-        self._engine = engine
+        self._connect = connect
+        self._idle = [idle]
+        self._begin = begin
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -61,17 +59,38 @@ class Store:
 
         Raises StoreError, and then nothing of it is stored.
         """
-        with store_errors(self.path), self._engine.begin() as connection:
-            yield connection
+        with self._lent(Transaction, self._begin) as tx:
+            yield tx
 
     @contextmanager
-    def reading(self) -> Iterator[Transaction]:
+    def reading(self) -> Iterator[Reading]:
         """Lend a transaction that only reads: it sees one state of the database, and neither waits nor makes wait.
 
         Raises StoreError.
         """
-        with store_errors(self.path), self._engine.execution_options(begin="BEGIN").begin() as connection:
-            yield connection
+        with self._lent(Reading, "BEGIN") as tx:
+            yield tx
+
+    @contextmanager
+    def _lent(self, kind: type[Lent], begin: str) -> Iterator[Lent]:
+        with store_errors(self.path):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            tx = kind(connection)
+            try:
+                connection.execute(begin)
+                yield tx
+                tx.end()
+                connection.execute("COMMIT")
+            except BaseException:
+                tx.end()
+                with suppress(sqlite3.Error):  # told is what went wrong before; closing gives the lock back as well
+                    connection.rollback()
+                connection.close()
+                raise
+            self._idle.append(connection)
 
     def backup(self, target: Path) -> None:
         """Write a whole, consistent copy; `target` appears only once it is complete. Raises StoreError."""
@@ -82,7 +101,7 @@ class Store:
 
         Raises StoreError, and then the database is as it was.
         """
-        with store_errors(self.path), _closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
+        with store_errors(self.path), closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
             pages, empty, size = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -94,7 +113,8 @@ class Store:
             return int((pages - connection.execute("PRAGMA page_count").fetchone()[0]) * size)
 
     def close(self) -> None:
-        self._engine.dispose()
+        while self._idle:
+            self._idle.pop().close()
 
 
 def open_store(data_dir: Path) -> Store:
@@ -104,26 +124,23 @@ def open_store(data_dir: Path) -> Store:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError("data_dir could not be created", path=str(data_dir), reason=error.strerror) from error
+
+    def connect() -> sqlite3.Connection:
+        return _connection(str(path))
+
     with store_errors(path):
-        _ensure_wal(path)
-        engine = writing_engine(path)
-        revision = read_revision(path) or _make_schema(path, engine)
-        if revision != REVISION:
-            from watcher.store.migrate import migrate
+        connection = connect()
+        try:
+            _ensure_wal(connection)
+            revision = _revision_of(connection) or _make_schema(connection)
+            if revision != REVISION:
+                from watcher.store.migrate import migrate
 
-            migrate(path)
-        return Store(path, engine)
-
-
-def _make_schema(path: Path, engine: Engine) -> str | None:
-    """Make a new database from the tables: what the migrations give (a test compares), in a tenth of the time."""
-    with engine.begin() as connection:  # holds the lock: another process may have been faster
-        if found := read_revision(path):
-            return found
-        metadata.create_all(connection)
-        connection.exec_driver_sql(_VERSION_TABLE)
-        connection.exec_driver_sql("INSERT INTO alembic_version (version_num) VALUES (?)", (REVISION,))
-        return REVISION
+                migrate(path)
+        except BaseException:
+            connection.close()
+            raise
+        return Store(path, connect, connection)
 
 
 def open_store_readonly(data_dir: Path) -> Store:
@@ -136,15 +153,19 @@ def open_store_readonly(data_dir: Path) -> Store:
         raise StoreError("there is no database yet; `watcher check-now` makes one", path=str(path))
     with store_errors(path):
         for mode in ("mode=ro", "immutable=1"):  # a full disk has no room for the index of the write-ahead log
-            engine = reading_engine(path, mode)
+
+            def connect(mode: str = mode) -> sqlite3.Connection:
+                return _connection(f"file:{_quoted(path)}?{mode}", uri=True)
+
+            connection = connect()
             try:
-                revision = _revision_of(engine)
-            except exc.OperationalError:
-                engine.dispose()
+                revision = _revision_of(connection)
+            except sqlite3.OperationalError:
+                connection.close()
                 continue
             if revision == REVISION:
-                return Store(path, engine)
-            engine.dispose()
+                return Store(path, connect, connection, begin="BEGIN")
+            connection.close()
             sentence = "the database has another revision; `watcher check-now` brings it up to date"
             raise OtherRevision(sentence, found=revision, known=REVISION)
     raise StoreError(_SENTENCES[sqlite3.SQLITE_CANTOPEN], path=str(path))
@@ -155,41 +176,59 @@ def store_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite reports of disk, locks and files into StoreError; a broken rule of the schema is our bug."""
     try:
         yield
-    except exc.IntegrityError:
-        raise
-    except exc.DatabaseError as error:
-        raise _store_error(error.orig, path) from error
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise
     except sqlite3.DatabaseError as error:
         raise _store_error(error, path) from error
 
 
-def _store_error(error: BaseException | None, path: Path) -> StoreError:
+def _store_error(error: sqlite3.DatabaseError, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     sentence = _SENTENCES.get(code & 0xFF, _OTHERWISE) if isinstance(code, int) else _OTHERWISE
     return StoreError(sentence, path=str(path), reason=str(error))
 
 
-def _ensure_wal(path: Path) -> None:
+def _connection(place: str, uri: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        place,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # the driver begins nothing by itself
+        check_same_thread=False,  # it is used by one at a time
+        uri=uri,
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _ensure_wal(connection: sqlite3.Connection) -> None:
     """Make sure the file keeps a write-ahead log: readers are never held up, and a killed writer leaves no trace."""
-    with _closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _make_schema(connection: sqlite3.Connection) -> str:
+    """Make a new database as the migrations would (a test compares), in a tenth of the time; return its revision."""
+    connection.execute("BEGIN IMMEDIATE")
+    if (revision := _revision_of(connection)) is None:  # another process may have been faster
+        for statement in _SCHEMA.read_text(encoding="utf-8").split(";\n"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (revision := REVISION,))
+    connection.execute("COMMIT")
+    return revision
 
 
 def read_revision(path: Path) -> str | None:
     """Return the revision of the schema, None for a database without one."""
-    with _closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-            return None
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return str(row[0]) if row else None
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        return _revision_of(connection)
 
 
-def _revision_of(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+def _revision_of(connection: sqlite3.Connection) -> str | None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
 
 
 def copy_before(path: Path) -> Path:
@@ -213,7 +252,7 @@ def copy_database(path: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     try:
         _remove_database(partial)
-        with _closing(sqlite3.connect(path)) as source, _closing(sqlite3.connect(partial)) as copy:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, easy to carry away
             _refuse_damage(copy, path)
@@ -247,40 +286,7 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def writing_engine(path: Path, foreign_keys: bool = True) -> Engine:
-    """Return an engine whose transactions begin by taking the lock: none fails halfway for want of it."""
-    return _engine(f"sqlite:///{path}", foreign_keys, begin="BEGIN IMMEDIATE")
-
-
-def reading_engine(path: Path, mode: str) -> Engine:
-    return _engine(f"sqlite:///file:{_quoted(path)}?{mode}&uri=true", foreign_keys=True, begin="BEGIN")
-
-
-def _engine(url: str, foreign_keys: bool, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  SQLAlchemy's form
-        connection.isolation_level = None  # the driver begins nothing by itself
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
-
-    @event.listens_for(engine, "begin")
-    def began(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", begin))
-
-    return engine
-
-
 def _quoted(path: Path) -> str:
     from urllib.parse import quote
 
     return quote(str(path))
-
-
-@contextmanager
-def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()

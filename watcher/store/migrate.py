@@ -1,40 +1,39 @@
 """Bring the schema to the newest revision; imported only when it is not there yet."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection, create_engine, event, exc
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from watcher.config.place import shipped
 from watcher.errors import StoreError
-from watcher.store.database import REVISION, Transaction, copy_before, copy_database, read_revision, writing_engine
+from watcher.store.database import BUSY_SECONDS, REVISION, copy_before, copy_database, read_revision
 
 
 def migrate(path: Path, target: str = "head") -> None:
     """Run the missing migrations in one transaction, after a copy of what was there.
 
-    Raises StoreError when a newer watcher wrote the database, or when the copy could not be made.
+    Raises StoreError when a newer watcher wrote the database, or when the copy could not be made; and sqlite3.Error.
     """
-    engine = writing_engine(
-        path, foreign_keys=False
-    )  # a table is changed by making it anew; keys are checked at the end
-    try:
-        with engine.begin() as connection:  # holds the lock: another process may have been faster
-            found = read_revision(path)
-            if found == REVISION and target == "head":
-                return
-            _refuse_the_unknown(found)
-            if found is not None:
-                copy_database(path, copy_before(path))
-            command.upgrade(alembic_config(connection), target)
-            _check_keys(connection)
-    finally:
-        engine.dispose()
+    with _transaction(path) as connection:  # holds the lock: another process may have been faster
+        found = read_revision(path)
+        if found == REVISION and target == "head":
+            return
+        _refuse_the_unknown(found)
+        if found is not None:
+            copy_database(path, copy_before(path))
+        command.upgrade(alembic_config(connection), target)
+        _check_keys(connection)
 
 
-def alembic_config(connection: Transaction | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -57,7 +56,30 @@ def _refuse_the_unknown(revision: str | None) -> None:
         raise StoreError(sentence, found=revision, known=REVISION) from None
 
 
-def _check_keys(connection: Transaction) -> None:
+def _check_keys(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if broken:
         raise RuntimeError(f"a migration left {len(broken)} rows without what they point to")
+
+
+@contextmanager
+def _transaction(path: Path) -> Iterator[Connection]:
+    """Lend a transaction that holds the lock from its beginning; what SQLite tells is raised as it told it."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  SQLAlchemy's form
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute("PRAGMA synchronous = FULL")  # keys are off: a table is changed by making it anew
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except exc.DBAPIError as error:
+        raise (error.orig or error) from error
+    finally:
+        engine.dispose()

@@ -4,17 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
-
 from watcher.model.notice import Notice, NoticeKind
-from watcher.store.database import Transaction
-from watcher.store.tables import channels, deliveries, notices
-from watcher.store.upsert import upsert
+from watcher.store.transaction import Reading, Row, Transaction
+from watcher.store.values import json_text, listed, moment, reader
 
 OLDEST_FOR_A_NEW_CHANNEL = timedelta(days=7)
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
+_SUBJECTS = tuple[str, ...]
+_read_subjects = reader(_SUBJECTS)
 
 
 def enqueue(tx: Transaction, notice: Notice) -> bool:
@@ -23,22 +21,23 @@ def enqueue(tx: Transaction, notice: Notice) -> bool:
         "kind": notice.kind,
         "key": notice.key,
         "topic": notice.topic,
-        "subjects": notice.subjects,
+        "subjects": json_text(_SUBJECTS, notice.subjects),
         "created_at": notice.created_at,
     }
-    return tx.execute(insert(notices).on_conflict_do_nothing(index_elements=["key"]), row).rowcount == 1
+    return tx.insert_new("notices", [row]) == 1
 
 
-def written_at(tx: Transaction, key: str) -> datetime | None:
+def written_at(tx: Reading, key: str) -> datetime | None:
     """Return when the notice of this key was put into the outbox; None: it never was."""
-    written: datetime | None = tx.execute(select(notices.c.created_at).where(notices.c.key == key)).scalar()
-    return written
+    at = tx.value("SELECT created_at FROM notices WHERE key = ?", (key,))
+    return None if at is None else moment(at)
 
 
-def written(tx: Transaction, kind: NoticeKind) -> tuple[tuple[str, datetime], ...]:
+def written(tx: Reading, kind: NoticeKind) -> tuple[tuple[str, datetime], ...]:
     """Return the keys of all notices of a kind, and when each was put into the outbox."""
-    query = select(notices.c.key, notices.c.created_at).where(notices.c.kind == kind)
-    return tuple((row.key, row.created_at) for row in tx.execute(query))
+    return tuple(
+        (key, moment(at)) for key, at in tx.rows("SELECT key, created_at FROM notices WHERE kind = ?", (kind,))
+    )
 
 
 def pending(tx: Transaction, channel: str, kinds: Iterable[NoticeKind], now: datetime) -> tuple[Notice, ...]:
@@ -48,27 +47,23 @@ def pending(tx: Transaction, channel: str, kinds: Iterable[NoticeKind], now: dat
     """
     wanted = tuple(dict.fromkeys(kinds))
     _remember(tx, channel, wanted, now)
-    query = (
-        select(notices)
-        .join(channels, and_(channels.c.channel == channel, channels.c.kind == notices.c.kind))
-        .outerjoin(deliveries, and_(deliveries.c.notice_id == notices.c.id, deliveries.c.channel == channel))
-        .where(
-            notices.c.kind.in_(wanted),
-            notices.c.created_at >= channels.c.since,
-            deliveries.c.delivered_at.is_(None),
-            or_(deliveries.c.next_at.is_(None), deliveries.c.next_at <= now),
-        )
-        .order_by(notices.c.id)
-    )
-    return tuple(map(_notice, tx.execute(query)))
+    query = """
+        SELECT n.kind, n.key, n.topic, n.subjects, n.created_at, n.id FROM notices n
+        JOIN channels c ON c.channel = :channel AND c.kind = n.kind
+        LEFT JOIN deliveries d ON d.notice_id = n.id AND d.channel = :channel
+        WHERE n.kind IN (SELECT value FROM json_each(:kinds)) AND n.created_at >= c.since
+          AND d.delivered_at IS NULL AND (d.next_at IS NULL OR d.next_at <= :now)
+        ORDER BY n.id
+    """
+    found = tx.rows(query, {"channel": channel, "kinds": listed(wanted), "now": now})
+    return tuple(map(_notice, found))
 
 
 def delivered(tx: Transaction, channel: str, notice_ids: Iterable[int], now: datetime) -> None:
     """Note that the channel took these; it works, so what was postponed for it is due at once."""
     rows = [_delivery(number, channel, 0, None, now) for number in notice_ids]
-    upsert(tx, deliveries, rows, kept=("attempts",))
-    waiting = and_(deliveries.c.channel == channel, deliveries.c.delivered_at.is_(None))
-    tx.execute(update(deliveries).where(waiting).values(next_at=now))
+    tx.upsert("deliveries", rows, by=("notice_id", "channel"), kept=("attempts",))
+    tx.change("UPDATE deliveries SET next_at = ? WHERE channel = ? AND delivered_at IS NULL", (now, channel))
 
 
 def postpone(tx: Transaction, channel: str, notice_ids: Iterable[int], now: datetime) -> timedelta:
@@ -80,22 +75,19 @@ def postpone(tx: Transaction, channel: str, notice_ids: Iterable[int], now: date
         delay = min(_FIRST_DELAY * 2 ** min(before, 16), _LONGEST_DELAY)
         longest = max(longest, delay)
         rows.append(_delivery(number, channel, before + 1, now + delay, None))
-    upsert(tx, deliveries, rows, kept=("delivered_at",))
+    tx.upsert("deliveries", rows, by=("notice_id", "channel"), kept=("delivered_at",))
     return longest
 
 
 def _remember(tx: Transaction, channel: str, kinds: Sequence[NoticeKind], now: datetime) -> None:
     since = now - OLDEST_FOR_A_NEW_CHANNEL
     rows = [{"channel": channel, "kind": kind, "since": since} for kind in kinds]
-    if rows:
-        tx.execute(insert(channels).on_conflict_do_nothing(), rows)
+    tx.insert_new("channels", rows)
 
 
-def _attempts(tx: Transaction, channel: str) -> dict[int, int]:
-    query = select(deliveries.c.notice_id, deliveries.c.attempts).where(
-        deliveries.c.channel == channel, deliveries.c.delivered_at.is_(None)
-    )
-    return {row.notice_id: row.attempts for row in tx.execute(query)}
+def _attempts(tx: Reading, channel: str) -> dict[int, int]:
+    query = "SELECT notice_id, attempts FROM deliveries WHERE channel = ? AND delivered_at IS NULL"
+    return dict(tx.rows(query, (channel,)))
 
 
 def _delivery(
@@ -110,12 +102,13 @@ def _delivery(
     }
 
 
-def _notice(row: Row[Any]) -> Notice:
+def _notice(row: Row) -> Notice:
+    kind, key, topic, subjects, created_at, number = row
     return Notice(
-        kind=row.kind,
-        key=row.key,
-        topic=row.topic,
-        subjects=row.subjects,
-        created_at=row.created_at,
-        id=row.id,
+        kind=NoticeKind(kind),
+        key=key,
+        topic=topic,
+        subjects=_read_subjects(subjects),
+        created_at=moment(created_at),
+        id=number,
     )

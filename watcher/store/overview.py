@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
-
 from watcher.model.notice import NoticeKind
 from watcher.model.trial import Outcome
-from watcher.store.database import Transaction
-from watcher.store.tables import channels, deliveries, journal, notices, trials
-from watcher.store.trials import StageChange
-from watcher.store.upsert import CHUNK, chunks
+from watcher.store.transaction import Reading
+from watcher.store.trials import StageChange, stage_change
+from watcher.store.values import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +18,34 @@ class TrialTotals:
     away_seconds: float
 
 
-def trial_totals(tx: Transaction) -> TrialTotals:
-    query = select(trials.c.outcome, func.count(), func.total(trials.c.away_seconds)).group_by(trials.c.outcome)
-    rows = tx.execute(query).all()
-    ended = {outcome: int(count) for outcome, count, _ in rows if outcome is not None}
-    return TrialTotals(ended, sum(float(away) for _, _, away in rows))
+def trial_totals(tx: Reading) -> TrialTotals:
+    rows = tx.rows("SELECT outcome, count(*), total(away_seconds) FROM trials GROUP BY outcome")
+    ended = {Outcome(outcome): count for outcome, count, _ in rows if outcome is not None}
+    return TrialTotals(ended, sum(away for _, _, away in rows))
 
 
-def undelivered(tx: Transaction, names: Iterable[str], kinds: Iterable[NoticeKind]) -> dict[str, int]:
+def undelivered(tx: Reading, names: Iterable[str], kinds: Iterable[NoticeKind]) -> dict[str, int]:
     """Return how many notices of these kinds each channel has not taken yet, also those that are postponed."""
     told = tuple(dict.fromkeys(names))
-    query = (
-        select(channels.c.channel, func.count())
-        .join(notices, and_(notices.c.kind == channels.c.kind, notices.c.created_at >= channels.c.since))
-        .outerjoin(deliveries, and_(deliveries.c.notice_id == notices.c.id, deliveries.c.channel == channels.c.channel))
-        .where(channels.c.channel.in_(told), channels.c.kind.in_(tuple(kinds)), deliveries.c.delivered_at.is_(None))
-        .group_by(channels.c.channel)
-    )
-    waiting = {str(row[0]): int(row[1]) for row in tx.execute(query)}
+    query = """
+        SELECT c.channel, count(*) FROM channels c
+        JOIN notices n ON n.kind = c.kind AND n.created_at >= c.since
+        LEFT JOIN deliveries d ON d.notice_id = n.id AND d.channel = c.channel
+        WHERE c.channel IN (SELECT value FROM json_each(:names)) AND c.kind IN (SELECT value FROM json_each(:kinds))
+          AND d.delivered_at IS NULL
+        GROUP BY c.channel
+    """
+    waiting: dict[str, int] = dict(tx.rows(query, {"names": listed(told), "kinds": listed(kinds)}))
     return {name: waiting.get(name, 0) for name in told}
 
 
-def journals(tx: Transaction, trial_ids: Sequence[int]) -> dict[int, tuple[StageChange, ...]]:
+def journals(tx: Reading, trial_ids: Sequence[int]) -> dict[int, tuple[StageChange, ...]]:
     """Return how each of these trials went from stage to stage."""
     found: dict[int, list[StageChange]] = {number: [] for number in trial_ids}
-    for some in chunks(list(trial_ids), CHUNK):
-        for row in tx.execute(select(journal).where(journal.c.trial_id.in_(some)).order_by(journal.c.id)):
-            found[row.trial_id].append(StageChange(row.old_stage, row.new_stage, row.reason, row.at))
+    query = """
+        SELECT old_stage, new_stage, reason, at, trial_id FROM journal
+        WHERE trial_id IN (SELECT value FROM json_each(?)) ORDER BY id
+    """
+    for *change, number in tx.rows(query, (listed(trial_ids),)):
+        found[number].append(stage_change(change))
     return {number: tuple(changes) for number, changes in found.items()}

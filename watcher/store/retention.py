@@ -6,16 +6,14 @@ What an answer stands on is never dropped: facts, readings of builds, candidates
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, exists, or_, select, text
-
-from watcher.model.trial import Outcome, Stage
-from watcher.store.database import Transaction
-from watcher.store.tables import deliveries, events, journal, notices
-from watcher.store.tables import trials as tried
+from watcher.model.trial import Outcome, Stage, Start
+from watcher.store.transaction import Reading, Transaction
+from watcher.store.values import moment, reader
 
 EVENTS, JOURNAL, NOTICES = timedelta(days=730), timedelta(days=365), timedelta(days=365)
 _NAMED_BY_ID = ("look:%", "trial:%", "withdrawn:%")
 """Keys that can never be written again, since an id or a look is in them. All others are kept: each is told once."""
+_read_starts = reader(tuple[Start, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +43,42 @@ def drop_old(tx: Transaction, now: datetime) -> Dropped:
     return Dropped(_drop_events(tx, now - EVENTS), _drop_journal(tx, now - JOURNAL), _drop_notices(tx, now - NOTICES))
 
 
-def kept_logs(tx: Transaction) -> dict[int, KeptLogs]:
+def kept_logs(tx: Reading) -> dict[int, KeptLogs]:
     """Return the logs of each trial that started an engine, or still runs, by its number."""
-    query = select(tried.c.id, tried.c.stage, tried.c.finished_at, tried.c.started_at, tried.c.outcome)
-    query = query.add_columns(tried.c.starts, tried.c.deciding_start).where(text("starts != '[]' OR stage != 'done'"))
+    query = """
+        SELECT id, stage, ended_at, outcome, starts, deciding_start FROM trials WHERE starts != '[]' OR stage != 'done'
+    """
     found: dict[int, KeptLogs] = {}
-    for row in tx.execute(query):
-        logs = tuple(start.log for start in row.starts if start.log)
-        ended = (row.finished_at or row.started_at) if row.stage is Stage.DONE else None
-        chosen = -1 if row.deciding_start is None else row.deciding_start
-        is_verdict = row.outcome is Outcome.VERDICT and row.starts
-        found[row.id] = KeptLogs(row.id, ended, logs, row.starts[chosen].log if is_verdict else None)
+    for number, stage, ended_at, outcome, stored, deciding in tx.rows(query):
+        starts = _read_starts(stored)
+        logs = tuple(start.log for start in starts if start.log)
+        ended = moment(ended_at) if stage == Stage.DONE else None
+        chosen = -1 if deciding is None else deciding
+        is_verdict = outcome == Outcome.VERDICT and starts
+        found[number] = KeptLogs(number, ended, logs, starts[chosen].log if is_verdict else None)
     return found
 
 
 def _drop_events(tx: Transaction, before: datetime) -> int:
-    return tx.execute(delete(events).where(events.c.seen_at < before)).rowcount
+    return tx.change("DELETE FROM events WHERE seen_at < ?", (before,))
 
 
 def _drop_journal(tx: Transaction, before: datetime) -> int:
     """Drop the stages of trials that ended long ago; why a verdict was changed stays."""
-    over = select(tried.c.id).where(tried.c.stage == Stage.DONE, tried.c.finished_at < before)
-    is_change = and_(journal.c.old_stage == Stage.DONE, journal.c.new_stage == Stage.DONE)
-    return tx.execute(delete(journal).where(journal.c.trial_id.in_(over), ~is_change | is_change.is_(None))).rowcount
+    statement = """
+        DELETE FROM journal
+        WHERE trial_id IN (SELECT id FROM trials WHERE stage = 'done' AND finished_at < ?)
+          AND NOT (old_stage IS 'done' AND new_stage = 'done')
+    """
+    return tx.change(statement, (before,))
 
 
 def _drop_notices(tx: Transaction, before: datetime) -> int:
     """Drop notices that were delivered, with no channel left that waits for them. Deliveries go with them."""
-    told = exists().where(deliveries.c.notice_id == notices.c.id, deliveries.c.delivered_at.is_not(None))
-    waits = exists().where(deliveries.c.notice_id == notices.c.id, deliveries.c.delivered_at.is_(None))
-    is_named = or_(*(notices.c.key.like(pattern) for pattern in _NAMED_BY_ID))
-    return tx.execute(delete(notices).where(notices.c.created_at < before, is_named, told, ~waits)).rowcount
+    is_named = " OR ".join(f"key LIKE '{pattern}'" for pattern in _NAMED_BY_ID)
+    of_it = "SELECT 1 FROM deliveries WHERE notice_id = notices.id AND delivered_at"
+    statement = f"""
+        DELETE FROM notices WHERE created_at < ? AND ({is_named})
+          AND EXISTS ({of_it} IS NOT NULL) AND NOT EXISTS ({of_it} IS NULL)
+    """
+    return tx.change(statement, (before,))

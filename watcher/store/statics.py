@@ -1,26 +1,22 @@
 """The ledger "which build carries the fix": what the bytes of each wheel and image said."""
 
-from typing import Any
+from watcher.model.verdict import StaticReading, StaticRecord
+from watcher.store.transaction import Reading, Row, Transaction
+from watcher.store.values import json_text, moment, reader
 
-from sqlalchemy import Row, select
-
-from watcher.model.verdict import StaticRecord
-from watcher.store.database import Transaction
-from watcher.store.tables import statics
-from watcher.store.upsert import upsert
+_RECORD = "source, component, name, version, digest, reading, at"
+_read_reading = reader(StaticReading)
 
 
-def static_records(tx: Transaction) -> tuple[StaticRecord, ...]:
+def static_records(tx: Reading) -> tuple[StaticRecord, ...]:
     """Return the whole ledger, oldest reading first."""
-    found = tx.execute(select(statics).order_by(statics.c.at, statics.c.digest))
-    return tuple(map(_record, found.all()))
+    return tuple(map(_record, tx.rows(f"SELECT {_RECORD} FROM statics ORDER BY at, digest")))
 
 
-def static_of(tx: Transaction, digest: str) -> StaticRecord | None:
+def static_of(tx: Reading, digest: str) -> StaticRecord | None:
     """Return the newest reading of this content."""
-    query = select(statics).where(statics.c.digest == digest).order_by(statics.c.at.desc()).limit(1)
-    row = tx.execute(query).first()
-    return _record(row) if row else None
+    found = tx.rows(f"SELECT {_RECORD} FROM statics WHERE digest = ? ORDER BY at DESC LIMIT 1", (digest,))
+    return _record(found[0]) if found else None
 
 
 def save_static(tx: Transaction, record: StaticRecord) -> None:
@@ -31,19 +27,20 @@ def save_static(tx: Transaction, record: StaticRecord) -> None:
         "source": record.source,
         "name": record.name,
         "version": record.version,
-        "reading": record.reading,
+        "reading": json_text(StaticReading, record.reading),
         "at": record.at,
     }
-    upsert(tx, statics, [row])
+    tx.upsert("statics", [row], by=("digest", "component", "source"))
 
 
-def _record(row: Row[Any]) -> StaticRecord:
+def _record(row: Row) -> StaticRecord:
+    source, component, name, version, digest, reading, at = row
     return StaticRecord(
-        source=row.source,
-        component=row.component,
-        name=row.name,
-        version=row.version,
-        digest=row.digest,
-        reading=row.reading,
-        at=row.at,
+        source=source,
+        component=component,
+        name=name,
+        version=version,
+        digest=digest,
+        reading=_read_reading(reading),
+        at=moment(at),
     )

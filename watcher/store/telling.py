@@ -4,31 +4,31 @@ What is returned is chosen so that `watcher.answer.stand` says the same of it as
 generated histories. The values are whole where they speak, and lack what no answer reads.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-
-from sqlalchemy import Select, TableValuedAlias, and_, bindparam, func, or_, select, text, tuple_
 
 from watcher.model.device import DeviceState
 from watcher.model.facts import FactKind, KnownFact
 from watcher.model.trial import Candidate, Trial
 from watcher.model.verdict import FailureClass
-from watcher.store.candidates import candidates as stored_candidates
-from watcher.store.database import Transaction
+from watcher.store.candidates import candidates
 from watcher.store.facts import facts_where
-from watcher.store.tables import candidates, facts, sources, statics, trials
+from watcher.store.transaction import Reading
 from watcher.store.trials import outlines
+from watcher.store.values import json_text, listed
 
 Facts = tuple[tuple[str, KnownFact], ...]
 
+_KNOWN = "engine IN (SELECT value FROM json_each(:engines)) AND source != ''"
+"""What holds of a candidate of these engines that a source showed at some time."""
 
-def candidates_of(tx: Transaction, engines: Collection[str]) -> tuple[Candidate, ...]:
+
+def candidates_of(tx: Reading, engines: Collection[str]) -> tuple[Candidate, ...]:
     """Return the candidates of these engines that a source showed at some time, in order of id."""
-    return tuple(stored_candidates(tx, candidates.c.engine.in_(engines) & (candidates.c.source != "")))
+    return tuple(candidates(tx, _KNOWN, {"engines": listed(engines)}))
 
 
 def telling_facts(
-    tx: Transaction, engines: Collection[str], images: Collection[str], releases: Collection[str], debs: Collection[str]
+    tx: Reading, engines: Collection[str], images: Collection[str], releases: Collection[str], debs: Collection[str]
 ) -> Facts:
     """Return the facts of which an answer can speak, in order of source and key.
 
@@ -37,43 +37,44 @@ def telling_facts(
         releases: sources of its releases.
         debs: names of packages that tell an L4T or a JetPack.
     """
-    known = candidates.c.engine.in_(engines) & (candidates.c.source != "")
-    wheel = facts.c.kind == FactKind.WHEEL
-    image = facts.c.kind == FactKind.IMAGE
-    dists = select(sources.c.name).where(sources.c.kind == "apt")
-    of_apt = (facts.c.kind == FactKind.DEB) & facts.c.source.in_(dists)
-    undigested = select(statics.c.source, func.substr(statics.c.digest, 6)).where(statics.c.digest.startswith("name:"))
+    named = {"engines": listed(engines), "images": listed(images), "releases": listed(releases)}
+    ours = "source IN (SELECT value FROM json_each(:images))"
+    known = f"SELECT digest FROM candidates WHERE {_KNOWN}"
+    of_apt = "kind = 'deb' AND source IN (SELECT name FROM sources WHERE kind = 'apt')"
+    undigested = "SELECT source, substr(digest, 6) FROM statics WHERE digest LIKE 'name:%'"
     chosen = (
-        and_(image, facts.c.source.in_(images), facts.c.digest.is_not(None)),
-        and_(image, facts.c.source.not_in(images), facts.c.digest.in_(select(candidates.c.digest).where(known))),
-        and_(facts.c.kind == FactKind.RELEASE, facts.c.source.in_(releases)),
-        *(of_apt & facts.c.key.between(f"{name} ", f"{name}!") for name in debs),  # a key begins with the name
-        and_(wheel, facts.c.digest.in_(select(statics.c.digest))),
-        and_(wheel, facts.c.digest.is_(None), tuple_(facts.c.source, facts.c.key).in_(undigested)),
+        f"kind = 'image' AND {ours} AND digest IS NOT NULL",
+        f"kind = 'image' AND NOT {ours} AND digest IN ({known})",
+        "kind = 'release' AND source IN (SELECT value FROM json_each(:releases))",
+        "kind = 'wheel' AND digest IN (SELECT digest FROM statics)",
+        f"kind = 'wheel' AND digest IS NULL AND (source, key) IN ({undigested})",
     )
-    found = {(source, fact.fact.key): fact for one in chosen for source, fact in facts_where(tx, one)}
+    found = {(source, fact.fact.key): fact for one in chosen for source, fact in facts_where(tx, one, named)}
+    for name in debs:  # a key begins with the name
+        of_name = facts_where(tx, f"{of_apt} AND key BETWEEN ? AND ?", (f"{name} ", f"{name}!"))
+        found.update(((source, one.fact.key), one) for source, one in of_name)
     speaking = (
-        (FactKind.IMAGE, tx.execute(select(candidates.c.source).where(known).distinct()).scalars().all()),
-        (FactKind.WHEEL, tx.execute(select(statics.c.source).distinct()).scalars().all()),
+        (FactKind.IMAGE, tx.rows(f"SELECT DISTINCT source FROM candidates WHERE {_KNOWN}", named)),
+        (FactKind.WHEEL, tx.rows("SELECT DISTINCT source FROM statics")),
     )
-    for kind, names in speaking:  # that it shows any says that what it does not show is gone
+    for kind, rows in speaking:  # that it shows any says that what it does not show is gone
         heard = {source for (source, _), one in found.items() if one.fact.kind is kind}
-        for name in sorted(set(names) - heard):
-            of_kind = (facts.c.kind == kind) & (facts.c.source == name)
-            found.update(((source, one.fact.key), one) for source, one in facts_where(tx, of_kind, 1))
+        for name in sorted({row[0] for row in rows} - heard):
+            any_of_kind = facts_where(tx, "kind = ? AND source = ? LIMIT 1", (kind, name))
+            found.update(((source, one.fact.key), one) for source, one in any_of_kind)
     return tuple((source, found[source, key]) for source, key in sorted(found))
 
 
-def wheels_of_version(tx: Transaction, versions: Iterable[str]) -> Facts:
+def wheels_of_version(tx: Reading, versions: Iterable[str]) -> Facts:
     """Return the wheels of these public versions, whatever their local part."""
-    spelled = [begin + version for version in versions for begin in ("", "v")]
-    locals_of = (facts.c.version.between(f"{version}+", f"{version},") for version in spelled)
-    is_one = or_(facts.c.version.in_(spelled), *locals_of)
-    return tuple(facts_where(tx, is_one & (facts.c.kind == FactKind.WHEEL))) if spelled else ()
+    spelled = [begin + version for version in dict.fromkeys(versions) for begin in ("", "v")]
+    is_one = "(version = ? OR version BETWEEN ? AND ?) AND kind = 'wheel'"
+    ranges = ((version, f"{version}+", f"{version},") for version in spelled)
+    return tuple(fact for one in ranges for fact in facts_where(tx, is_one, one))
 
 
 def telling_trials(
-    tx: Transaction,
+    tx: Reading,
     bug_id: str,
     engine: str,
     state: DeviceState,
@@ -89,21 +90,22 @@ def telling_trials(
     Args:
         gone: the reasons against candidates that no source shows any more.
     """
-    speaking = _listed(_speaking(tx, bug_id, engine, state, gone))
-    found = {one.id: one for one in outlines(tx, select(*_SPEAKING).where(trials.c.id.in_(select(speaking.c.value))))}
+    speaking = listed(_speaking(tx, bug_id, engine, state, gone))
+    these = outlines(tx, _SPEAKING, "WHERE id IN (SELECT value FROM json_each(?))", (speaking,))
+    found = {one.id: one for one in these}
     boots = {one.device_state.boot_id for one in found.values() if one.device_state.key == state.key} - {None}
-    first = select(*_SPEAKING, trials.c.starts).where(trials.c.id.in_(_first_of_boot(boots, may_leave_memory)))
-    found.update((one.id, one) for one in outlines(tx, first))
+    found.update((one.id, one) for one in _first_of_boots(tx, boots, may_leave_memory))
     return tuple(sorted(found.values(), key=lambda one: one.id, reverse=True))
 
 
-def _speaking(tx: Transaction, bug_id: str, engine: str, state: DeviceState, gone: Sequence[str]) -> Iterator[int]:
+def _speaking(tx: Reading, bug_id: str, engine: str, state: DeviceState, gone: Sequence[str]) -> Iterator[int]:
     """Yield the ids of the verdicts that count here, and of those where the engine's answers turned."""
-    ours = set(tx.execute(_IMAGES_OF, {"engine": engine}).scalars().all())
-    unusable = set(tx.execute(_UNUSABLE, {"gone": tuple(gone), "engine": engine}).scalars().all())
+    ours = {row[0] for row in tx.rows(_IMAGES_OF, (engine,))}
+    reasons = json_text(tuple[str, ...], tuple(gone))
+    unusable = {row[0] for row in tx.rows(_UNUSABLE, {"gone": reasons, "engine": engine})}
     here = {"bug": bug_id, "l4t": state.l4t or "?", "driver": state.driver or "?"}
     course: list[tuple[int, str, bool]] = []
-    for number, candidate, said, is_here in tx.execute(_VERDICTS, here).all():
+    for number, candidate, said, is_here in tx.rows(_VERDICTS, here):
         if candidate in ours:
             course.append((number, said, is_here and candidate not in unusable))
         elif is_here:
@@ -116,54 +118,47 @@ def _speaking(tx: Transaction, bug_id: str, engine: str, state: DeviceState, gon
             yield number
 
 
-def _listed(values: Iterable[int | str | None]) -> TableValuedAlias:
-    """Return values as a table: as many as there are, where bound ones come to an end."""
-    return func.json_each(json.dumps([*values])).table_valued("value")
-
-
-def _first_of_boot(boots: Iterable[str | None], may_leave_memory: Iterable[FailureClass]) -> Select[int | None]:
-    """Return the query for, of each boot, the first trial with such a start; None where a boot had none."""
-    one = trials.alias()
-    says = or_(
-        *(
-            func.instr(one.c.starts, f'"failure_class":{space}"{failure.value}"') > 0
-            for failure in may_leave_memory
-            for space in ("", " ")
+def _first_of_boots(
+    tx: Reading, boots: Iterable[str | None], may_leave_memory: Iterable[FailureClass]
+) -> Iterator[Trial]:
+    """Yield, of each boot, the first trial with such a start, where it had one."""
+    spelled = [f'"failure_class":{space}"{failure.value}"' for failure in may_leave_memory for space in ("", " ")]
+    rest = """
+        WHERE id IN (
+          SELECT (
+            SELECT id FROM trials WHERE boot_id = boot.value
+              AND EXISTS (SELECT 1 FROM json_each(:spelled) says WHERE instr(starts, says.value))
+            ORDER BY started_at, id LIMIT 1
+          ) FROM json_each(:boots) boot
         )
-    )
-    each = _listed(boots)
-    on_boot = select(one.c.id).where(one.c.boot_id == each.c.value, says).order_by(one.c.started_at, one.c.id)
-    return select(on_boot.limit(1).scalar_subquery()).select_from(each)
-
-
-_IMAGES_OF = text("SELECT id FROM candidates WHERE engine = :engine AND overlay IS NULL")
-_UNUSABLE = text(
     """
+    yield from outlines(tx, (*_SPEAKING, "starts"), rest, {"boots": listed(boots), "spelled": listed(spelled)})
+
+
+_IMAGES_OF = "SELECT id FROM candidates WHERE engine = ? AND overlay IS NULL"
+_UNUSABLE = """
     SELECT id FROM candidates c
     WHERE engine = :engine AND NOT compatible AND source != '' AND reasons != :gone AND overlay IS NULL AND EXISTS (
       SELECT 1 FROM facts f WHERE f.digest = c.digest AND f.kind = 'image' AND NOT f.withdrawn
     )
-    """
-).bindparams(bindparam("gone", type_=candidates.c.reasons.type))
-_VERDICTS = text(
-    """
+"""
+_VERDICTS = """
     SELECT id, candidate_id, bug || ' ' || bring_up,
       coalesce(nullif(l4t, ''), '?') = :l4t AND coalesce(nullif(driver, ''), '?') = :driver
     FROM trials WHERE outcome = 'verdict' AND bug_id = :bug ORDER BY ended_at, id
-    """
-)
+"""
 _SPEAKING = (
-    trials.c.id,
-    trials.c.candidate,
-    trials.c.device_state,
-    trials.c.bug_id,
-    trials.c.started_at,
-    trials.c.finished_at,
-    trials.c.stage,
-    trials.c.outcome,
-    trials.c.bug,
-    trials.c.bring_up,
-    trials.c.failure_class,
-    trials.c.basis,
-    trials.c.probe,
+    "id",
+    "candidate",
+    "device_state",
+    "bug_id",
+    "started_at",
+    "finished_at",
+    "stage",
+    "outcome",
+    "bug",
+    "bring_up",
+    "failure_class",
+    "basis",
+    "probe",
 )
