@@ -117,8 +117,8 @@ def pydantic_cannot_be_loaded(owing: Owing) -> None:
     (owing.settings / "broken" / "pydantic.py").write_text("raise ImportError('broken')\n")
 
 
-def sqlalchemy_cannot_be_loaded(owing: Owing) -> None:
-    (owing.settings / "broken" / "sqlalchemy.py").write_text("raise ImportError('broken')\n")
+def sqlite_cannot_be_loaded(owing: Owing) -> None:
+    (owing.settings / "broken" / "sqlite3.py").write_text("raise ImportError('broken')\n")
 
 
 def there_is_no_configuration(owing: Owing) -> None:
@@ -154,7 +154,7 @@ ENDS: dict[Fault, int] = {
 }
 """What keeps `run` from starting, and its exit code."""
 GOES_ON = (
-    sqlalchemy_cannot_be_loaded,
+    sqlite_cannot_be_loaded,
     there_is_no_configuration,
     database_is_locked,
     database_is_garbage,

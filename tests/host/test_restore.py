@@ -280,7 +280,7 @@ def test_restore_needs_neither_configuration_nor_database(docker: DockerWorld, t
     program = (
         "import sys, json; from pathlib import Path; from watcher.host.restore import restore_all;"
         f"restore_all(Path({str(tmp_path)!r}), None);"
-        "print(json.dumps([name for name in sys.modules if name.split('.')[0] in ('sqlalchemy', 'pydantic', 'httpx')]))"
+        "print(json.dumps([name for name in sys.modules if name.split('.')[0] in ('sqlite3', 'pydantic', 'httpx')]))"
     )
     said = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert json.loads(said.stdout) == []

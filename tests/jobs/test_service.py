@@ -21,7 +21,7 @@ from watcher.jobs.pay import still_down
 from watcher.jobs.service import Service
 from watcher.model.container import Debt, OwedService
 
-HEAVY = ("sqlalchemy", "httpx", "docker", "github", "feedparser", "apprise", "alembic", "requests")
+HEAVY = ("sqlite3", "sqlalchemy", "httpx", "docker", "github", "feedparser", "apprise", "alembic", "requests")
 
 
 @pytest.fixture

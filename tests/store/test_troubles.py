@@ -154,6 +154,8 @@ def test_what_is_read_one_by_one_ends_with_its_transaction(store: Store) -> None
         assert len([next(rows) for _ in range(700)]) == 700
     with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
         list(rows)
+    with pytest.raises(sqlite3.ProgrammingError, match="the transaction has ended"):
+        trials.get_meta(reading, "a")
 
 
 def test_a_lock_that_is_not_given_back_is_told_after_the_wait(
@@ -231,6 +233,22 @@ def test_a_disk_without_a_free_byte_is_said_so_and_still_read(tmp_path: Path) ->
         with again.transaction() as tx:
             assert trials.get_meta(tx, "small") == "kept"
         again.close()
+
+
+@pytest.mark.skipif(not may_mount(), reason="only root may mount a small file system")
+def test_on_a_full_disk_a_database_that_nobody_else_has_open_is_read(tmp_path: Path) -> None:
+    """There is no index of the write-ahead log then, and no room to make one."""
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
+        store = open_store(disk)
+        with store.transaction() as tx:
+            trials.set_meta(tx, "small", "kept")
+        store.close()
+        fill(disk)
+        assert sorted(path.name for path in disk.iterdir()) == ["filler", "watcher.db"]
+        reader = open_store_readonly(disk)
+        with reader.reading() as tx:
+            assert trials.get_meta(tx, "small") == "kept"
+        reader.close()
 
 
 def test_a_damaged_database_is_told_with_what_to_do(tmp_path: Path) -> None:

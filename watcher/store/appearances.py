@@ -53,7 +53,7 @@ def days_of(tx: Reading, names: Collection[str], kinds: frozenset[FactKind]) -> 
     That serves where all names count alike.
     """
     query = """
-        SELECT max(appeared_at), prerelease FROM facts
+        SELECT max(appeared_at), prerelease FROM facts INDEXED BY ix_facts_appeared_at
         WHERE source = :source AND kind IN (SELECT value FROM json_each(:kinds))
         GROUP BY substr(appeared_at, 1, 10), prerelease
     """

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -129,17 +130,13 @@ def open_store(data_dir: Path) -> Store:
         return _connection(str(path))
 
     with store_errors(path):
-        connection = connect()
-        try:
+        with _closed_on_error(connect()) as connection:
             _ensure_wal(connection)
             revision = _revision_of(connection) or _make_schema(connection)
             if revision != REVISION:
                 from watcher.store.migrate import migrate
 
                 migrate(path)
-        except BaseException:
-            connection.close()
-            raise
         return Store(path, connect, connection)
 
 
@@ -157,11 +154,10 @@ def open_store_readonly(data_dir: Path) -> Store:
             def connect(mode: str = mode) -> sqlite3.Connection:
                 return _connection(f"file:{_quoted(path)}?{mode}", uri=True)
 
-            connection = connect()
             try:
-                revision = _revision_of(connection)
+                with _closed_on_error(connect()) as connection:
+                    revision = _revision_of(connection)
             except sqlite3.OperationalError:
-                connection.close()
                 continue
             if revision == REVISION:
                 return Store(path, connect, connection, begin="BEGIN")
@@ -196,15 +192,32 @@ def _connection(place: str, uri: bool = False) -> sqlite3.Connection:
         check_same_thread=False,  # it is used by one at a time
         uri=uri,
     )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA synchronous = FULL")  # reads the file: what is wrong with it is seen here
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _ensure_wal(connection: sqlite3.Connection) -> None:
     """Make sure the file keeps a write-ahead log: readers are never held up, and a killed writer leaves no trace."""
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+    end = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:  # SQLite does not wait where another process does the same just now
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _make_schema(connection: sqlite3.Connection) -> str:

@@ -1,5 +1,6 @@
 """Bring the schema to the newest revision; imported only when it is not there yet."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +9,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, event, exc
+from sqlalchemy import URL, Connection, create_engine, event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from watcher.config.place import shipped
 from watcher.errors import StoreError
 from watcher.store.database import BUSY_SECONDS, REVISION, copy_before, copy_database, read_revision
+
+# it prints a traceback of what interrupts the closing of a connection, and raises that all the same
+logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
 
 
 def migrate(path: Path, target: str = "head") -> None:
@@ -65,12 +69,15 @@ def _check_keys(connection: Connection) -> None:
 @contextmanager
 def _transaction(path: Path) -> Iterator[Connection]:
     """Lend a transaction that holds the lock from its beginning; what SQLite tells is raised as it told it."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  SQLAlchemy's form
         connection.isolation_level = None  # the driver begins nothing by itself
-        connection.execute("PRAGMA synchronous = FULL")  # keys are off: a table is changed by making it anew
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(
+            "PRAGMA foreign_keys = OFF"
+        )  # a table is changed by making it anew; they are checked at the end
 
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:

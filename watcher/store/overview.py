@@ -29,7 +29,7 @@ def undelivered(tx: Reading, names: Iterable[str], kinds: Iterable[NoticeKind]) 
     told = tuple(dict.fromkeys(names))
     query = """
         SELECT c.channel, count(*) FROM channels c
-        JOIN notices n ON n.kind = c.kind AND n.created_at >= c.since
+        JOIN notices n INDEXED BY ix_notices_created_at ON n.kind = c.kind AND n.created_at >= c.since
         LEFT JOIN deliveries d ON d.notice_id = n.id AND d.channel = c.channel
         WHERE c.channel IN (SELECT value FROM json_each(:names)) AND c.kind IN (SELECT value FROM json_each(:kinds))
           AND d.delivered_at IS NULL

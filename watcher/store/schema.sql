@@ -189,7 +189,7 @@ CREATE TABLE notices (
   created_at TEXT NOT NULL,
   CONSTRAINT uq_notices_key UNIQUE (key)
 );
--- serves pending, which leaves out what is older than the channel
+-- serves undelivered, which leaves out what is older than the channel
 CREATE INDEX ix_notices_created_at ON notices (created_at);
 
 -- Since when a channel is told this kind: what came long before is not poured over it.

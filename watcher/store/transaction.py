@@ -15,33 +15,44 @@ _AT_ONCE = 500
 
 
 class Reading:
-    """A transaction that reads: it sees one state of the database. It is for the functions of this package only."""
+    """A transaction that reads: it sees one state of the database. It is for the functions of this package only.
+
+    All methods raise sqlite3.ProgrammingError once it has ended.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self._lent = connection
         self._open: list[sqlite3.Cursor] = []
+        self._has_ended = False
 
     def rows(self, query: str, values: Values = ()) -> list[Row]:
-        return self._connection.execute(query, _bound(values)).fetchall()
+        return self._asked(query, values).fetchall()
 
     def each(self, query: str, values: Values = ()) -> Iterator[Row]:
-        """Yield rows as they are asked for, so that nobody holds them all; it ends with the transaction.
-
-        Raises sqlite3.ProgrammingError where it is gone on with later.
-        """
-        cursor = self._connection.execute(query, _bound(values))
+        """Yield rows as they are asked for, so that nobody holds them all."""
+        cursor = self._asked(query, values)
         self._open.append(cursor)
         return (row for rows in iter(lambda: cursor.fetchmany(_AT_ONCE), []) for row in rows)
 
     def value(self, query: str, values: Values = ()) -> Any:
         """Return the first column of the first row; None where there is no row."""
-        row = self._connection.execute(query, _bound(values)).fetchone()
+        row = self._asked(query, values).fetchone()
         return None if row is None else row[0]
 
     def end(self) -> None:
-        """Close what is still being read: it would go on seeing, and holding, the state of this transaction."""
+        """Let nothing be read any more, also of what was begun: it would go on holding the state that it saw."""
+        self._has_ended = True
         for cursor in self._open:
             cursor.close()
+
+    def _asked(self, query: str, values: Values) -> sqlite3.Cursor:
+        return self._connection.execute(query, _bound(values))
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._has_ended:
+            raise sqlite3.ProgrammingError("the transaction has ended")
+        return self._lent
 
 
 class Transaction(Reading):
@@ -49,15 +60,12 @@ class Transaction(Reading):
 
     def change(self, statement: str, values: Values = ()) -> int:
         """Run a statement and return how many rows it changed."""
-        return self._connection.execute(statement, _bound(values)).rowcount
+        return self._asked(statement, values).rowcount
 
     def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> list[int]:
         """Add rows, which have the same columns all, and return their ids."""
-        ids = []
-        for row in rows:
-            added = self._connection.execute(_insertion(table, tuple(row)), _bound(tuple(row.values())))
-            ids.append(added.lastrowid or 0)
-        return ids
+        added = (self._asked(_insertion(table, tuple(row)), tuple(row.values())) for row in rows)
+        return [one.lastrowid or 0 for one in added]
 
     def insert_new(self, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Add rows but for those whose key is there, and return how many were added."""

@@ -62,7 +62,10 @@ def words_if_any(enumeration: type[Word]) -> dict[str | None, Word | None]:
 
 
 def listed(values: Iterable[Any]) -> str:
-    """Return values for `json_each(?)`: a table of as many as there are, where bound ones come to an end."""
+    """Return values for `json_each(?)`: a table of as many as there are, where bound ones come to an end.
+
+    SQLite cuts a text in it at a NUL: it is for names, ids, words and digests.
+    """
     return json.dumps([stored(value) for value in values])
 
 
