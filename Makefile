@@ -9,8 +9,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --exclude-newer "7 days"
 KILLS ?= 1000
 DESELECT := not gpu and not jetson
-# each worker has a container engine of its own; a test that ends early takes over from one that is still busy
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
+# each worker has a container engine of its own and mostly waits for it, so that there may be more than cores; one that is
+# done takes tests over from one that is busy
+SIDE_BY_SIDE := --numprocesses 4 --dist worksteal
 
 .PHONY: demo test test-engines check format bench screenshots kills lock wheel image clean
 
