@@ -197,14 +197,14 @@ def _watch_effects(effects: _Effects) -> None:
     """Put the watch around everything that leaves a mark outside of the process."""
     from watcher.host import docker_host, owed, restore
     from watcher.jobs import try_next
-    from watcher.trial import runner, stages
+    from watcher.trial import displacing, runner
 
     host: Any = docker_host.DockerHost
     for name in ("pull", "start", "signal", "remove_trial", "stop_service", "start_service", "settle_service"):
         setattr(host, name, effects.around(name, getattr(host, name)))
     for name in ("write_debt", "clear_debt"):
         watched = effects.around(name, getattr(owed, name))
-        for module in (stages, runner, restore):
+        for module in (displacing, runner, restore):
             if hasattr(module, name):
                 setattr(module, name, watched)
     notebook: Any = try_next.StoredNotebook

@@ -5,28 +5,26 @@ from datetime import timedelta
 
 from watcher.artifacts.inspect import read_static
 from watcher.errors import CannotStart, HostError, Refused, SourceUnavailable
-from watcher.host.owed import write_debt
-from watcher.model.container import Debt, KeptEngine, LocalImage
-from watcher.model.device import DeviceFacts
+from watcher.model.container import KeptEngine, LocalImage
 from watcher.model.trial import Outcome, Stage, Trial
 from watcher.model.verdict import BugState, ProbeReading
 from watcher.planner.candidates import fingerprint
-from watcher.planner.preflight import condition, gb, is_settled, not_settled
 from watcher.ports import Clock, Display, Host
 from watcher.trial.control_run import ControlRun
 from watcher.trial.dialects import dialect_of
+from watcher.trial.displacing import WayThere
 from watcher.trial.engine_log import EngineLog, read_log
 from watcher.trial.exchange import EngineClient
 from watcher.trial.fetching import Fetching
 from watcher.trial.figures import Figures
 from watcher.trial.ladder import reached_level
-from watcher.trial.machine import Again, Displacing, Enough, Event, Failed, Kept, Passed, Postponed
+from watcher.trial.machine import Again, Enough, Event, Failed, Kept, Passed, Postponed
 from watcher.trial.notebook import Notebook
 from watcher.trial.order import Order, engine_spec
 from watcher.trial.overlaying import Laying
 from watcher.trial.probe_run import ProbeRun
 from watcher.trial.running import Running
-from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance, seen_of_device
+from watcher.trial.seen import Seen, allowed_beyond, remarks_on, seen_in_acceptance
 from watcher.trial.stretching import Stretch
 from watcher.trial.surroundings import Surroundings
 from watcher.trial.watching import Watching
@@ -38,7 +36,6 @@ _READY_PAUSES = (0.1, 1.0)
 _PAUSE_SHARE = 0.03
 """An engine is kept waiting for so much of its own time to get ready, within those bounds in seconds."""
 _WELL_PAUSE = 0.5
-_SETTLE_PAUSE = 0.2
 _FIGURES_SHARE = 0.8
 """Of the time of `accept`: what is left is for an answer that is late, so that figures never cost a verdict."""
 _GONE = "the trial container is gone: somebody removed it"
@@ -75,15 +72,12 @@ class Stages:
 
     def preflight(self) -> Event:
         """Refuse what cannot go well, before anything is spent."""
-        look = self._surroundings()
+        look = Surroundings(self.order, self.host, self.clock)
         self.seen.services, unstoppable = look.services_or_refusals()
         look.refuse(self.seen.services, unstoppable)
         if others := look.known(self.seen.services).others:
             self.display.say(f"not displaced, but may use the GPU: {', '.join(others)}")
         return Passed()
-
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(self.order, self.host, self.clock)
 
     def pull(self) -> Event:
         """Fetch the candidate by its digest, and the wheel that is laid over it."""
@@ -171,54 +165,17 @@ class Stages:
 
     def displace(self, already_named: bool) -> Event:
         """Name what is owed, in the journal and then in the owed file; only the next call stops it."""
-        if not already_named:
-            end = self.order.must_end_by
-            if end is not None and self.clock.now() + self.order.longest > end:
-                raise Refused("the trial would not end inside the window any more", retry_at=end + timedelta(hours=12))
-            self.seen.services = self._surroundings().services()
-            return Displacing(frozenset(owed.service for owed in self.seen.services))
-        if self.seen.services:
-            now = self.clock.now()
-            self._keep_condition("before the service was stopped", self.host.facts(), self._circumstances())
-            self.seen.debt = Debt(self.trial.id, self.host.docker_url, now, self.seen.services)
-            write_debt(self.order.data_dir / "owed", self.seen.debt)
-            self.seen.stopped_at = self.clock.monotonic()
-            for owed in reversed(self.seen.services):  # what lives in another's network goes first
-                self.display.say(f"stopping {owed.service}")
-                self.seen.stopping = owed
-                self.host.stop_service(owed)
-                self.seen.stopping = None
-        return Passed()
+        way_there = self._way_there()
+        return way_there.stop(self.trial.id) if already_named else way_there.name()
 
     def settle(self) -> Event:
-        """Wait until the memory that was freed is really back."""
-        needed = self._needed_memory()
-        looks = [self.host.facts()]
-        while (self.seen.services or needed) and not is_settled(looks, needed):
-            self.display.update(f"waiting for memory: {gb(looks[-1].memory_available or 0)} available")
-            self.clock.sleep(_SETTLE_PAUSE)
-            self._give_way()
-            looks.append(self.host.facts())
-        self._keep_condition("after the service was stopped", looks[-1])
-        return Passed()
+        return self._way_there().settle(self._give_way)
 
     def not_settled(self) -> Event:
-        """Give up on memory that was not there at the deadline."""
-        facts = self.host.facts()
-        self._keep_condition("after the service was stopped", facts)
-        return Failed(not_settled(facts, self._needed_memory(), self._surroundings().known(self.seen.services)))
+        return self._way_there().not_settled()
 
-    def _needed_memory(self) -> int | None:
-        return None if self.order.force else self.order.trial.preflight.min_memory
-
-    def _keep_condition(self, when: str, facts: DeviceFacts, circumstances: str = "") -> None:
-        self.seen.extra.append(seen_of_device(f"the device {when}: {condition(facts)}{circumstances}"))
-
-    def _circumstances(self) -> str:
-        """Return what else speaks for memory that is not free: others on the GPU, failures that kept theirs."""
-        others, failures = self._surroundings().known(self.seen.services).others, self.seen.gpu_failures
-        said = f"; also on the GPU: {', '.join(others)}" if others else ""
-        return f"{said}; starts that failed on the GPU on this boot: {failures}" if failures else said
+    def _way_there(self) -> WayThere:
+        return WayThere(self.order, self.host, self.clock, self.seen, self.display)
 
     def start(self) -> Event:
         if not self.stretch.is_under_way:  # else the one that worked is started once more
@@ -404,7 +361,7 @@ class Stages:
         finally:
             self.host.remove_trial()
         if self.seen.services and not any(self.host.is_back(owed) for owed in self.seen.services):
-            self._keep_condition("after the trial", self.host.facts())
+            self._way_there().keep_condition("after the trial", self.host.facts())
         return Passed()
 
     # --- checks ---------------------------------------------------------------------------------------------------
