@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,7 @@ def newcomer(clean_engine: PrivateDaemon, tmp_path: Path) -> Iterator[Newcomer]:
             "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
             **with_compose(home),
             "LANG": "C.UTF-8",
+            "TZ": "UTC",
             "HF_TOKEN": "hf_of-the-newcomer",
             "DOCKER_HOST": clean_engine.url,
             "WATCHER_DEVICE__ROOT": str(root),
@@ -135,7 +136,7 @@ def test_from_a_compose_file_to_a_planned_trial_by_the_page_alone(newcomer: Newc
     assert settings.sources[0].kind == "oci-tags"
     assert newcomer.environment["HF_TOKEN"] not in (newcomer.folder / "config.toml").read_text()
     leave_only_the_upstreams_of_loopback(newcomer.folder / "config.toml")
-    let_the_window_open_later(newcomer.folder / "config.toml")
+    opens = let_the_window_open_later(newcomer.folder / "config.toml")
 
     said = newcomer.types(check, newcomer.folder)
     assert "they need schedule.window" in said["watcher config check"]
@@ -149,7 +150,7 @@ def test_from_a_compose_file_to_a_planned_trial_by_the_page_alone(newcomer: Newc
     assert NEW in said["watcher events"]
     next_step = f"Watcher tries {newcomer.repository}:{NEW} next; left to itself it waits for: cool-down until "
     assert next_step in said["watcher status"]
-    assert re.search(r"the window, which opens for it at [-0-9]+ \d\d:\d\d UTC", said["watcher status"])
+    assert f"the window, which opens for it at {opens:%Y-%m-%d %H}:" in said["watcher status"]
     (container,) = newcomer.engine.client().containers.list()
     assert container.status == "running", "planned is not tried"
 
@@ -185,13 +186,14 @@ def leave_only_the_upstreams_of_loopback(file: Path) -> None:
     file.write_text("".join([head, *here]))
 
 
-def let_the_window_open_later(file: Path) -> None:
-    """Move the window of the file by the clock, so that what is planned waits for it whenever this runs."""
-    opens = datetime.now().astimezone() + timedelta(hours=6)
+def let_the_window_open_later(file: Path) -> datetime:
+    """Move the window of the file by the clock and return when it opens: what is planned waits, whenever this runs."""
+    opens = datetime.now(UTC) + timedelta(hours=6)
     later = f'#window = "{opens:%H}:00-{opens + timedelta(hours=3):%H}:00"'
     text, moved = re.subn(r'^#window = "[-0-9:]+"', later, file.read_text(), flags=re.MULTILINE)
     assert moved == 1
     file.write_text(text)
+    return opens
 
 
 def test_no_section_with_commands_is_left_out() -> None:
