@@ -12,7 +12,10 @@ down_revision = None
 
 def upgrade() -> None:
     _make_looks()
+    _make_ledger()
+    _make_candidates()
     _make_trials()
+    _make_meta()
     _make_outbox()
 
 
@@ -71,6 +74,9 @@ def _make_looks() -> None:
         sa.Column("until", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("host", name="pk_holds"),
     )
+
+
+def _make_ledger() -> None:
     op.create_table(
         "statics",
         sa.Column("digest", sa.Text(), nullable=False),
@@ -84,7 +90,7 @@ def _make_looks() -> None:
     )
 
 
-def _make_trials() -> None:
+def _make_candidates() -> None:
     op.create_table(
         "candidates",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -106,6 +112,9 @@ def _make_trials() -> None:
         sa.UniqueConstraint("engine", "fingerprint", name="uq_candidates_engine_fingerprint"),
         sqlite_autoincrement=True,
     )
+
+
+def _make_trials() -> None:
     op.create_table(
         "trials",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -150,6 +159,9 @@ def _make_trials() -> None:
         sa.ForeignKeyConstraint(["trial_id"], ["trials.id"], name="fk_journal_trial_id", ondelete="CASCADE"),
     )
     op.create_index("ix_journal_trial_id", "journal", ["trial_id"])
+
+
+def _make_meta() -> None:
     op.create_table(
         "meta",
         sa.Column("key", sa.Text(), nullable=False),
