@@ -160,6 +160,22 @@ def test_two_that_write_at_once_do_not_spoil_each_others_files(data: Path) -> No
     assert [name for name in names(data) if "/." in f"/{name}"] == []
 
 
+def test_where_another_was_quicker_with_a_log_no_second_name_is_left(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def link_beside_another(source: Path, neighbour: Path, follow_symlinks: bool) -> None:
+        link(source, neighbour, follow_symlinks=follow_symlinks)
+        name, _, _ = neighbour.name[1:].rpartition(".")
+        link(source, neighbour.with_name(name), follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "link", link_beside_another)
+    write_page(data, WITH_LOG)
+    assert_whole(data)
+    assert [name for name in names(data) if "/." in f"/{name}"] == []
+
+
 def test_the_folder_itself_is_made(tmp_path: Path) -> None:
     facts: PageFacts = replace(YEAR, now=NOW)
     assert write_page(tmp_path / "deep" / "data", facts).is_file()

@@ -69,9 +69,10 @@ def _link(source: Path, target: Path) -> bool:
             shutil.copyfile(source, neighbour, follow_symlinks=False)
         neighbour.replace(target)
     except OSError:
+        return False
+    finally:  # where another was quicker it is still there: a rename between two names of one file does nothing
         with contextlib.suppress(OSError):
             neighbour.unlink()
-        return False
     return True
 
 
